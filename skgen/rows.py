@@ -1,0 +1,334 @@
+"""The reduction: add up a small statistic over the rows, in fixed blocks, in a fixed order.
+
+    rows.sum(f, params) = f(block_0) + f(block_1) + ...      with + = statistic.merge
+
+Blocks depend on the shape and dtype of X alone and are merged over a fixed binary tree of block
+indices, so the result has the same bits for any number of threads. Threads are plain Python
+threads: `f` spends its time in kernels and NumPy calls that release the GIL. A pool of OpenMP
+threads was rejected because it hangs in forked children and collapses when a core is busy.
+"""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import current_process
+
+import joblib
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+# A block is about 16 MB of float64, small enough to read a file by, large enough that the
+# Python around one block (some 20 microseconds) does not count.
+BLOCK_ELEMENTS = 2**21
+# Once there are rows to share, this many blocks keep an even number of threads busy.
+MANY_BLOCKS = 32
+SMALLEST_BLOCK = 1024
+# Arithmetic operations in a block, at most: some 50 ms, so that Ctrl-C is heard.
+BLOCK_WORK = 2e9
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Consecutive rows: X (b, d) C-ordered or CSR, weight (b,) float64, target, first index."""
+
+    X: object
+    weight: np.ndarray
+    target: object
+    start: int
+
+    def __len__(self):
+        return self.X.shape[0]
+
+    @property
+    def span(self):
+        """The slice of these rows in an array over all rows."""
+        return slice(self.start, self.start + self.X.shape[0])
+
+
+class Rows:
+    """Validated rows, cut into blocks that any statistic can be summed over.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d), C-ordered float32 or float64, or CSR
+    weight : ndarray of shape (n,) float64, or None for ones
+    target : array of length n, or None
+    n_threads : int
+    row_work : float
+        Arithmetic operations spent on a row, where that is far more than d.
+    """
+
+    def __init__(self, X, weight=None, target=None, n_threads=1, row_work=0.0):
+        self.X = X
+        self.weight = weight
+        self.target = target
+        self.n_rows, self.n_features = X.shape
+        self.dtype = X.dtype
+        self.n_threads = n_threads
+        self.block_rows = block_rows(self.n_rows, self.n_features, row_work)
+        self.n_blocks = max(1, -(-self.n_rows // self.block_rows))
+        self._ones = np.ones(min(self.block_rows, self.n_rows)) if weight is None else None
+        self._file = file_behind(X)
+
+    @property
+    def weight_sum(self):
+        return float(self.n_rows) if self.weight is None else float(self.weight.sum())
+
+    def with_weight(self, weight):
+        """The same rows, weighted otherwise."""
+        other = object.__new__(Rows)
+        other.__dict__.update(self.__dict__, weight=weight)
+        other._ones = np.ones(min(self.block_rows, self.n_rows)) if weight is None else None
+        return other
+
+    def block(self, index, buffer=None):
+        """Block number `index`; `buffer` is a one-item list that rows of a file are read into."""
+        start = index * self.block_rows
+        stop = min(start + self.block_rows, self.n_rows)
+        if self._file is not None and buffer is not None:
+            X = self._file.read(start, stop, buffer)
+        else:
+            X = self.X[start:stop]
+        weight = self._ones[: stop - start] if self.weight is None else self.weight[start:stop]
+        target = None if self.target is None else self.target[start:stop]
+        return Block(X, weight, target, start)
+
+    def blocks(self):
+        """All blocks in order."""
+        buffer = [None]
+        return (self.block(index, buffer) for index in range(self.n_blocks))
+
+    def take(self, indices):
+        """Rows `indices` as a new array (CSR stays CSR)."""
+        return self.X[np.asarray(indices)]
+
+    def sum(self, f, params=None):
+        """Merge ``f(block, params)`` over all blocks; `merge` may reuse its left operand."""
+        if self.n_blocks == 1:
+            return f(self.block(0, [None]), params)
+        tree = MergeTree(self.n_blocks)
+
+        def work(index, buffer):
+            tree.add(index, f(self.block(index, buffer), params))
+
+        self._run(work)
+        return tree.root
+
+    def map(self, f, params, out):
+        """Write ``f(block, params)`` into the block's rows of `out`, which is returned."""
+
+        def work(index, buffer):
+            block = self.block(index, buffer)
+            out[block.span] = f(block, params)
+
+        self._run(work)
+        return out
+
+    def _run(self, work):
+        """Call work(index, buffer) for every block index; the first exception stops all."""
+        indices = iter(range(self.n_blocks))
+        lock = threading.Lock()
+        failed = threading.Event()
+
+        def loop():
+            buffer = [None]
+            while not failed.is_set():
+                with lock:
+                    index = next(indices, None)
+                if index is None:
+                    return
+                try:
+                    work(index, buffer)
+                except BaseException:
+                    failed.set()
+                    raise
+
+        n_helpers = min(self.n_threads, self.n_blocks) - 1
+        if n_helpers < 1:
+            loop()
+            return
+        futures = [pool(n_helpers).submit(loop) for _ in range(n_helpers)]
+        try:
+            loop()
+        except BaseException:
+            failed.set()
+            raise
+        finally:
+            # Helpers that have not started have nothing left to do.
+            started = [future for future in futures if not future.cancel()]
+            wait(started)
+        for future in started:
+            future.result()
+
+
+class MergeTree:
+    """Merges numbered statistics over a fixed binary tree, as soon as both halves are there."""
+
+    def __init__(self, n_leaves):
+        self.widths = [n_leaves]
+        while self.widths[-1] > 1:
+            self.widths.append(-(-self.widths[-1] // 2))
+        self.waiting = {}
+        self.lock = threading.Lock()
+        self.root = None
+
+    def add(self, index, statistic):
+        for level, width in enumerate(self.widths):
+            if width == 1:
+                self.root = statistic
+                return
+            sibling = index ^ 1
+            if sibling < width:
+                with self.lock:
+                    other = self.waiting.pop((level, sibling), None)
+                    if other is None:
+                        self.waiting[level, index] = statistic
+                        return
+                left, right = (statistic, other) if index < sibling else (other, statistic)
+                statistic = left.merge(right)
+            index //= 2
+
+
+def block_rows(n_rows, n_features, row_work=0.0):
+    """Rows in a block: a function of shape and work alone, never of the number of threads."""
+    by_memory = max(1, BLOCK_ELEMENTS // max(n_features, 1))
+    by_share = max(SMALLEST_BLOCK, -(-n_rows // MANY_BLOCKS))
+    by_work = max(1, int(BLOCK_WORK // row_work)) if row_work else n_rows
+    return max(1, min(by_memory, by_share, by_work, max(n_rows, 1)))
+
+
+class FileRows:
+    """Rows of a C-ordered array that lies in a file.
+
+    Slicing a memory map leaves its pages resident, the whole file in the end; reading leaves
+    one block.
+    """
+
+    def __init__(self, path, offset, shape, dtype):
+        self.path, self.offset, self.shape, self.dtype = path, offset, shape, dtype
+
+    def read(self, start, stop, buffer):
+        rows, width = stop - start, self.shape[1]
+        if buffer[0] is None or buffer[0].shape[0] < rows:
+            buffer[0] = np.empty((rows, width), self.dtype)
+        block = buffer[0][:rows]
+        with open(self.path, "rb") as file:
+            file.seek(self.offset + start * width * self.dtype.itemsize)
+            n_read = file.readinto(memoryview(block).cast("B"))
+        if n_read != block.nbytes:
+            raise OSError(f"{self.path} ends before row {stop} of the {self.shape[0]} mapped rows")
+        return block
+
+
+def file_behind(X):
+    """The `FileRows` of a memory map (or of a view of one), None for an array in memory."""
+    if not isinstance(X, np.ndarray) or not X.flags.c_contiguous or X.ndim != 2:
+        return None
+    base = X
+    while isinstance(base, np.ndarray) and not (
+        isinstance(base, np.memmap) and base.filename is not None and hasattr(base, "mode")
+    ):
+        base = base.base
+    # In mode "c" changes live in memory only.
+    if not isinstance(base, np.memmap) or base.mode == "c":
+        return None
+    while isinstance(base.base, np.memmap):
+        base = base.base
+    shift = X.__array_interface__["data"][0] - base.__array_interface__["data"][0]
+    if base.mode != "r":
+        base.flush()
+    return FileRows(base.filename, base.offset + shift, X.shape, X.dtype)
+
+
+_pool = None
+_pool_size = 0
+_pool_lock = threading.Lock()
+
+
+def pool(n_helpers):
+    """The process's helper threads, at least `n_helpers` of them."""
+    global _pool, _pool_size
+    with _pool_lock:
+        if _pool_size < n_helpers:
+            if _pool is not None:
+                _pool.shutdown(wait=False)
+            _pool_size = n_helpers
+            _pool = ThreadPoolExecutor(n_helpers, thread_name_prefix="skgen")
+        return _pool
+
+
+def _forget_pool():
+    """In a forked child the threads are gone and locks may be held by them."""
+    global _pool, _pool_size, _pool_lock, _blas
+    _pool, _pool_size, _pool_lock, _blas = None, 0, threading.Lock(), BlasLimit()
+
+
+class BlasLimit:
+    """Holds BLAS to one thread while any fit is running in this process."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.users = 0
+        self.controller = None
+        self.limiter = None
+
+    def enter(self):
+        with self.lock:
+            if self.controller is None:
+                self.controller = ThreadpoolController()
+            self.users += 1
+            if self.users == 1:
+                self.limiter = self.controller.limit(limits=1, user_api="blas")
+
+    def leave(self):
+        with self.lock:
+            self.users -= 1
+            if self.users == 0:
+                self.limiter.restore_original_limits()
+                self.limiter = None
+
+
+_blas = BlasLimit()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pool)
+
+
+@contextmanager
+def one_blas_thread(rows):
+    """Hold BLAS to one thread for a fit over `rows`; free for fits too small to notice."""
+    if rows.n_blocks == 1:
+        yield
+        return
+    limit = _blas
+    limit.enter()
+    try:
+        yield
+    finally:
+        limit.leave()
+
+
+def thread_count(n_jobs=None):
+    """Threads for one fit.
+
+    None: all cores that the process may use (affinity and cgroups, as joblib counts them) and
+    OMP_NUM_THREADS allows (joblib sets it in its worker processes), `n_jobs` of an enclosing
+    ``joblib.parallel_config``, one inside a joblib thread. An integer is meant as in joblib:
+    -1 all cores, -2 all but one.
+    """
+    if n_jobs is not None:
+        return max(1, joblib.effective_n_jobs(n_jobs))
+    backend, configured = joblib.parallel.get_active_backend()
+    if configured is not None:
+        return max(1, joblib.effective_n_jobs(configured))
+    if getattr(backend, "nesting_level", 0) and current_process().name == "MainProcess":
+        return 1
+    return available_cores()
+
+
+def available_cores():
+    """Cores this process may use, at most OMP_NUM_THREADS."""
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    cores = joblib.cpu_count()
+    return min(cores, int(limit)) if limit.isdigit() and int(limit) > 0 else cores
