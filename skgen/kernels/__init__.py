@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 LEVELS = ("baseline", "avx2", "avx512")
-FAMILIES = ("kmeans", "gaussian")
+FAMILIES = ("moments", "kmeans", "gaussian")
 
 
 def available_levels():
@@ -47,5 +47,6 @@ def _choose_level():
 
 
 simd = _choose_level()
-kmeans = load("kmeans", simd)
-gaussian = load("gaussian", simd)
+for _family in FAMILIES:
+    globals()[_family] = load(_family, simd)
+del _family

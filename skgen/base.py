@@ -1,0 +1,286 @@
+"""The door: the one module that knows scikit-learn.
+
+Every estimator enters its data here, once: `admit` validates X and the weights and returns
+`Rows`. What scikit-learn offers in private modules (parameter constraints, the fit context) and
+only in newer versions (callbacks) is wrapped here, so that a change there is a change of one file.
+"""
+
+import logging
+import sys
+import warnings
+from contextlib import contextmanager
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    DensityMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    assert_all_finite,
+    check_array,
+    check_is_fitted,
+    validate_data,
+)
+
+from skgen import __version__
+from skgen.rows import Rows, one_blas_thread, thread_count
+
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # scikit-learn 1.8
+
+    class CallbackSupportMixin:
+        """Stands where scikit-learn has no callbacks yet."""
+
+
+__all__ = [
+    "CallbackSupportMixin",
+    "ClassNamePrefixFeaturesOutMixin",
+    "ClusterMixin",
+    "ConvergenceWarning",
+    "DensityMixin",
+    "Estimator",
+    "FitTask",
+    "Interval",
+    "NotFittedError",
+    "StrOptions",
+    "TransformerMixin",
+    "admit",
+    "announce",
+    "check_array",
+    "check_is_fitted",
+    "check_random_state",
+    "fit_context",
+    "one_blas_thread",
+    "require_finite",
+    "thread_count",
+    "validate_params",
+    "warn_convergence",
+]
+
+logger = logging.getLogger("skgen")
+logger.addHandler(logging.NullHandler())
+
+
+class Estimator(CallbackSupportMixin, BaseEstimator):
+    """What all skgen estimators share: tags, links of their HTML page, a version in pickles."""
+
+    _doc_link_module = "skgen"
+    _doc_link_template = "https://skgen.readthedocs.io/en/stable/api/{estimator_module}.html"
+
+    def _doc_link_url_param_generator(self):
+        module = ".".join(type(self).__module__.split(".")[:2])
+        return {"estimator_module": module, "estimator_name": type(self).__name__}
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_skgen_version": __version__}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        written = state.pop("_skgen_version", __version__)
+        if written != __version__:
+            warnings.warn(
+                f"{type(self).__name__} was pickled by skgen {written} and is loaded by skgen"
+                f" {__version__}; refit it if results look wrong",
+                UserWarning,
+                stacklevel=2,
+            )
+        super().__setstate__(state)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags and setattr(
+            tags.transformer_tags, "preserves_dtype", ["float64", "float32"]
+        )
+        return tags
+
+
+def fit_context(method):
+    """Validate the parameters, then run `method`; callbacks are torn down whatever happens."""
+    return _fit_context(prefer_skip_nested_validation=True)(method)
+
+
+def admit(
+    estimator,
+    X,
+    sample_weight=None,
+    *,
+    reset,
+    n_threads=1,
+    row_work=0.0,
+    accept_sparse=False,
+    min_rows=1,
+    check_finite=True,
+):
+    """Validate X and its weights once and return them as `Rows`.
+
+    C-ordered float32 and float64 arrays, memory maps included, are not copied. With
+    ``check_finite=False`` the caller looks for NaN and infinities while it reads the rows anyway
+    and calls `require_finite`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As scikit-learn words them, naming X or sample_weight.
+    """
+    is_sparse = sparse.issparse(X)
+    X = validate_data(
+        estimator,
+        X,
+        reset=reset,
+        accept_sparse="csr" if accept_sparse else False,
+        dtype=[np.float64, np.float32],
+        order="C",
+        ensure_all_finite=check_finite or is_sparse,
+        ensure_min_samples=min_rows,
+    )
+    if is_sparse and not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    weight = None
+    if sample_weight is not None:
+        weight = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+        weight = np.ascontiguousarray(weight, dtype=np.float64)
+        largest = weight.max(initial=0.0)
+        if largest <= 0.0:
+            raise ValueError(
+                "sample_weight is zero for every row; give at least one row a positive weight"
+            )
+        if not np.isfinite(weight.sum()):
+            raise ValueError(
+                f"sample_weight sums to infinity (largest weight {largest:g}); divide the"
+                " weights by a constant"
+            )
+    return Rows(X, weight, n_threads=n_threads, row_work=row_work)
+
+
+def require_finite(estimator, X, finite=False):
+    """Raise scikit-learn's message for NaN or infinity in X unless `finite`."""
+    if not finite:
+        assert_all_finite(
+            X.data if sparse.issparse(X) else X,
+            estimator_name=type(estimator).__name__,
+            input_name="X",
+        )
+
+
+def warn_convergence(message):
+    """Issue a ConvergenceWarning from the caller of `fit`."""
+    warnings.warn(message, ConvergenceWarning, stacklevel=4)
+
+
+class StandardOutput(logging.Handler):
+    """Prints to whatever sys.stdout is at the time, as `verbose` users expect."""
+
+    def emit(self, record):
+        sys.stdout.write(self.format(record) + "\n")
+
+
+def announce(message, *arguments):
+    """Log progress that `verbose` asked for; shown on stdout unless logging is set up."""
+    handlers = [h for h in logger.handlers if not isinstance(h, logging.NullHandler)]
+    if not handlers and not logging.getLogger().handlers:
+        logger.addHandler(StandardOutput())
+        handlers = [logger.handlers[-1]]
+    if logger.level == logging.NOTSET and logging.getLogger().level > logging.INFO:
+        logger.setLevel(logging.INFO)
+    logger.info(message, *arguments)
+
+
+class FitTask:
+    """One fit as scikit-learn's callbacks see it: restarts, and in them iterations.
+
+    Costs nothing when the estimator has no callbacks and is not inside a meta-estimator that
+    has some.
+    """
+
+    def __init__(self, estimator, X, y=None, sample_weight=None, *, n_restarts=1, max_iter=None,
+                 sequential=True):
+        self.estimator = estimator
+        self.data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
+        if sample_weight is None:
+            self.data["metadata"] = None
+        self.n_restarts, self.max_iter, self.sequential = n_restarts, max_iter, sequential
+        self.watched = hasattr(estimator, "_init_callback_context") and (
+            hasattr(estimator, "_skl_callbacks") or hasattr(estimator, "_parent_callback_ctx")
+        )
+        self.context = None
+        if self.watched:
+            self.context = estimator._init_callback_context(
+                max_subtasks=n_restarts if n_restarts > 1 else max_iter,
+                sequential_subtasks=sequential or n_restarts == 1,
+            )
+            self.context.call_on_fit_task_begin(estimator=estimator, **self.data)
+
+    @contextmanager
+    def restart(self, number=0):
+        """Run `number`: yields an object with begin() and end(attributes) per iteration."""
+        if not self.watched:
+            yield UNWATCHED
+            return
+        if self.n_restarts == 1:
+            yield RunTask(self, self.context)
+            return
+        context = self.context.subcontext(
+            task_name="restart",
+            task_id=None if self.sequential else number,
+            max_subtasks=self.max_iter,
+        )
+        context.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+        run = RunTask(self, context)
+        yield run
+        context.call_on_fit_task_end(
+            estimator=self.estimator, **self.data, reconstruction_attributes=run.attributes
+        )
+
+    def end(self):
+        """Tell the callbacks that the estimator is fitted."""
+        if self.watched:
+            self.context.call_on_fit_task_end(
+                estimator=self.estimator, **self.data, reconstruction_attributes={}
+            )
+
+
+class RunTask:
+    """The iterations of one run."""
+
+    def __init__(self, task, context):
+        self.task, self.context, self.current = task, context, None
+        self.attributes = None
+
+    def begin(self):
+        self.current = self.context.subcontext(task_name="iteration")
+        self.current.call_on_fit_task_begin(estimator=self.task.estimator, **self.task.data)
+
+    def end(self, attributes):
+        """Whether a callback asks to stop; `attributes` returns the fitted attributes so far."""
+        self.attributes = attributes
+        return self.current.call_on_fit_task_end(
+            estimator=self.task.estimator,
+            **self.task.data,
+            reconstruction_attributes=attributes,
+        )
+
+
+class UnwatchedRun:
+    """A run nobody watches."""
+
+    def begin(self):
+        """Nothing to tell."""
+
+    def end(self, attributes):
+        return False
+
+
+UNWATCHED = UnwatchedRun()

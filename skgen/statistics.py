@@ -1,0 +1,74 @@
+"""Statistics that merge: the law is statistic(A + B) = statistic(A).merge(statistic(B)).
+
+    mean = sum w x / sum w        square = sum w (x - mean)^2
+
+Second moments always have an origin near the data: raw ones lose (mean / deviation)^2 digits.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from skgen import kernels
+
+
+@dataclass(slots=True)
+class ColumnMoments:
+    """Total weight, column means and centered squares; merged as in Chan et al. (1983)."""
+
+    weight: float
+    mean: np.ndarray
+    square: np.ndarray
+
+    def merge(self, other):
+        if other.weight == 0.0:
+            return self
+        if self.weight == 0.0:
+            return other
+        total = self.weight + other.weight
+        shift = other.mean - self.mean
+        share = other.weight / total
+        self.square += other.square + (self.weight * share) * shift**2
+        self.mean += share * shift
+        self.weight = total
+        return self
+
+    @property
+    def finite(self):
+        """Whether every column is finite, and so are the sums of squares."""
+        return bool(np.isfinite(self.mean).all() and np.isfinite(self.square).all())
+
+    @property
+    def variance(self):
+        """Weighted variance per column (divisor: the total weight)."""
+        return self.square / self.weight
+
+
+def column_moments(rows):
+    """`ColumnMoments` of all rows."""
+    return rows.sum(_column_moments)
+
+
+def _column_moments(block, _):
+    n_features = block.X.shape[1]
+    mean, square = np.empty(n_features), np.empty(n_features)
+    if sparse.issparse(block.X):
+        return _sparse_column_moments(block)
+    weight = kernels.moments.column_moments(block.X, block.weight, mean, square)
+    return ColumnMoments(weight, mean, square)
+
+
+def _sparse_column_moments(block):
+    weight = float(block.weight.sum())
+    X = block.X.astype(np.float64, copy=False)
+    if weight == 0.0:
+        return ColumnMoments(0.0, np.zeros(X.shape[1]), np.zeros(X.shape[1]))
+    row_weight = np.repeat(block.weight, np.diff(X.indptr))
+    n_features = X.shape[1]
+    present = np.bincount(X.indices, row_weight, n_features)
+    mean = np.bincount(X.indices, row_weight * X.data, n_features) / weight
+    # The zeros that are not stored deviate from the mean too.
+    deviation = X.data - mean[X.indices]
+    square = np.bincount(X.indices, row_weight * deviation**2, n_features)
+    return ColumnMoments(weight, mean, square + (weight - present) * mean**2)
