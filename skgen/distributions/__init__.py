@@ -1,0 +1,1 @@
+"""Distributions: how parameters are estimated from statistics."""

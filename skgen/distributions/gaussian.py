@@ -1,0 +1,350 @@
+"""Gaussian components with four covariance structures, estimated from moments.
+
+    log pi_k + log N(x; mu_k, S_k) = log_weight_k - |(x - mu_k) P_k|^2 / 2,   P_k P_k' = S_k^-1
+
+with P_k upper triangular and log_weight_k = log pi_k + log |P_k| - d/2 log(2 pi). An E-step adds
+up counts N_k = sum w r, shifts sum w r (x - mu_k) and, for all but the tied structure, scatters
+sum w r (x - mu_k)(x - mu_k)', all about the *current* means: nothing cancels however far the data
+lie from the origin, and the M-step is mu += shift / N, S = scatter / N - (shift / N)(shift / N)'.
+
+A structure is one class; `STRUCTURES` is its only registration. Bishop (2006), section 9.2.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import lapack
+
+from skgen import kernels
+
+LOG_TWO_PI = float(np.log(2.0 * np.pi))
+# Keeps the division by an empty component's count finite, as small as cannot matter elsewhere.
+TINY_COUNT = 10.0 * np.finfo(np.float64).eps
+
+
+class DegenerateComponent(ValueError):
+    """A component's covariance is not positive definite; `component` is None when shared."""
+
+    def __init__(self, component, count, why):
+        super().__init__(component, count, why)
+        self.component, self.count, self.why = component, count, why
+
+    def __str__(self):
+        if self.component is None:
+            return f"the covariance shared by all components {self.why}"
+        return f"component {self.component} (weight of its rows: {self.count:.6g}) {self.why}"
+
+
+@dataclass(frozen=True)
+class GaussianParams:
+    """A mixture's parameters, float64: weights (k,), means (k, d), covariances and factors."""
+
+    weights: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+    factors: np.ndarray
+
+    def __len__(self):
+        return len(self.weights)
+
+
+@dataclass
+class MixtureMoments:
+    """What one E-step adds up over the rows.
+
+    Attributes
+    ----------
+    weight, log_norm : float
+        sum w and sum w log p(x).
+    count : (k,), shift : (k, d), scatter : per structure, None for tied
+        Moments about `origin`.
+    origin : (k, d)
+        The means as the kernel saw them (rounded to X's dtype); not merged.
+    """
+
+    weight: float
+    log_norm: float
+    count: np.ndarray
+    shift: np.ndarray
+    scatter: np.ndarray | None
+    origin: np.ndarray
+
+    def merge(self, other):
+        self.weight += other.weight
+        self.log_norm += other.log_norm
+        self.count += other.count
+        self.shift += other.shift
+        if self.scatter is not None:
+            self.scatter += other.scatter
+        return self
+
+
+@dataclass
+class Scatter:
+    """sum w, sum w (x - o) and sum w (x - o)(x - o)' about a fixed origin o."""
+
+    weight: float
+    first: np.ndarray
+    second: np.ndarray
+    origin: np.ndarray
+
+    def merge(self, other):
+        self.weight += other.weight
+        self.first += other.first
+        self.second += other.second
+        return self
+
+
+class Full:
+    """One covariance matrix (d, d) per component."""
+
+    name = "full"
+
+    @staticmethod
+    def shape(k, d):
+        return (k, d, d)
+
+    @staticmethod
+    def n_parameters(k, d):
+        return k * d * (d + 1) // 2
+
+    @staticmethod
+    def estimate(moments, step, floor, scatter):
+        """Covariances from moments about means that now move by `step`."""
+        count = moments.count + TINY_COUNT
+        covariances = moments.scatter / count[:, None, None]
+        covariances -= step[:, :, None] * step[:, None, :]
+        diagonal = np.arange(step.shape[1])
+        covariances[:, diagonal, diagonal] += floor
+        return covariances
+
+    @staticmethod
+    def factor(covariances, count):
+        """Upper triangular P_k with P_k P_k' the inverse of covariance k."""
+        factors = np.empty_like(covariances)
+        for k, covariance in enumerate(covariances):
+            factors[k] = precision_factor(covariance, k, count)
+        return factors
+
+    @staticmethod
+    def factor_of_precisions(precisions):
+        return np.stack([factor_of_precision(precision) for precision in precisions])
+
+    @staticmethod
+    def precisions(factors):
+        return factors @ factors.transpose(0, 2, 1)
+
+    @staticmethod
+    def covariances_of(factors):
+        return np.stack([inverse_gram(factor) for factor in factors])
+
+    @staticmethod
+    def log_determinant(factors, d):
+        return np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
+
+    @staticmethod
+    def trace_of_precisions(factors, d):
+        return (factors**2).sum(axis=(1, 2))
+
+    @staticmethod
+    def spread(covariances, k):
+        """A matrix A_k with A_k A_k' = covariance k, to draw with."""
+        return np.linalg.cholesky(covariances[k])
+
+
+class Tied(Full):
+    """One covariance matrix (d, d) for all components.
+
+    Its M-step needs the scatter of all rows, which no iteration changes, and the counts and means:
+    sum_k sum_i r (x - mu_k)(x - mu_k)' = scatter about the mean - sum_k N_k m_k m_k'.
+    """
+
+    name = "tied"
+
+    @staticmethod
+    def shape(k, d):
+        return (d, d)
+
+    @staticmethod
+    def n_parameters(k, d):
+        return d * (d + 1) // 2
+
+    @staticmethod
+    def estimate(moments, step, floor, scatter):
+        total = moments.count.sum()
+        means = moments.origin + step - scatter.origin
+        # About the scatter's own mean both terms are as small as they can be.
+        center = scatter.first / scatter.weight
+        means = means - center
+        within = scatter.second - scatter.weight * np.outer(center, center)
+        covariance = (within - (moments.count * means.T) @ means) / total
+        covariance.flat[:: len(covariance) + 1] += floor
+        return covariance
+
+    @staticmethod
+    def factor(covariances, count):
+        return precision_factor(covariances, None, count)
+
+    @staticmethod
+    def factor_of_precisions(precisions):
+        return factor_of_precision(precisions)
+
+    @staticmethod
+    def precisions(factors):
+        return factors @ factors.T
+
+    @staticmethod
+    def covariances_of(factors):
+        return inverse_gram(factors)
+
+    @staticmethod
+    def log_determinant(factors, d):
+        return np.log(np.diagonal(factors)).sum()
+
+    @staticmethod
+    def trace_of_precisions(factors, d):
+        return (factors**2).sum()
+
+    @staticmethod
+    def spread(covariances, k):
+        return np.linalg.cholesky(covariances)
+
+
+class Diagonal:
+    """One variance per component and feature."""
+
+    name = "diag"
+
+    @staticmethod
+    def shape(k, d):
+        return (k, d)
+
+    @staticmethod
+    def n_parameters(k, d):
+        return k * d
+
+    @staticmethod
+    def estimate(moments, step, floor, scatter):
+        count = moments.count + TINY_COUNT
+        # Rounding may leave a variance that is zero a hair below it.
+        return np.maximum(moments.scatter / count[:, None] - step**2, 0.0) + floor
+
+    @staticmethod
+    def factor(covariances, count):
+        return inverse_deviation(covariances, count)
+
+    @staticmethod
+    def factor_of_precisions(precisions):
+        return np.sqrt(precisions)
+
+    @staticmethod
+    def precisions(factors):
+        return factors**2
+
+    @staticmethod
+    def covariances_of(factors):
+        return 1.0 / factors**2
+
+    @staticmethod
+    def log_determinant(factors, d):
+        return np.log(factors).sum(axis=1)
+
+    @staticmethod
+    def trace_of_precisions(factors, d):
+        return (factors**2).sum(axis=1)
+
+    @staticmethod
+    def spread(covariances, k):
+        return np.diag(np.sqrt(covariances[k]))
+
+
+class Spherical(Diagonal):
+    """One variance per component."""
+
+    name = "spherical"
+
+    @staticmethod
+    def shape(k, d):
+        return (k,)
+
+    @staticmethod
+    def n_parameters(k, d):
+        return k
+
+    @staticmethod
+    def estimate(moments, step, floor, scatter):
+        return Diagonal.estimate(moments, step, floor, scatter).mean(axis=1)
+
+    @staticmethod
+    def log_determinant(factors, d):
+        return d * np.log(factors)
+
+    @staticmethod
+    def trace_of_precisions(factors, d):
+        return d * factors**2
+
+    @staticmethod
+    def spread(covariances, k):
+        return np.sqrt(covariances[k])
+
+
+STRUCTURES = {structure.name: structure for structure in (Full, Tied, Diagonal, Spherical)}
+
+
+def precision_factor(covariance, component, count):
+    """Upper triangular P with P P' = covariance^-1; DegenerateComponent if there is none."""
+    rows = None if component is None else float(count[component])
+    if not np.isfinite(covariance).all():
+        raise DegenerateComponent(component, rows, "has a covariance that overflows")
+    lower, failed = lapack.dpotrf(covariance, lower=1, clean=1)
+    if failed or not (np.diagonal(lower) > 0.0).all():
+        raise DegenerateComponent(component, rows, why_degenerate(covariance))
+    inverse, failed = lapack.dtrtri(lower, lower=1)
+    if failed or not np.isfinite(inverse).all():
+        raise DegenerateComponent(component, rows, why_degenerate(covariance))
+    return np.ascontiguousarray(inverse.T)
+
+
+def inverse_deviation(variances, count):
+    """1 / sqrt(variance); DegenerateComponent where a variance is not positive."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        factors = 1.0 / np.sqrt(variances)
+    good = np.isfinite(factors) & (factors > 0.0)
+    if not good.all():
+        component = int(np.argwhere(~good)[0, 0])
+        raise DegenerateComponent(
+            component, float(count[component]), "has a variance of zero or one that overflows"
+        )
+    return factors
+
+
+def factor_of_precision(precision):
+    """Upper triangular P with P P' = precision."""
+    # Cholesky of the matrix with rows and columns reversed is lower; reversed back it is upper.
+    return np.ascontiguousarray(np.linalg.cholesky(precision[::-1, ::-1])[::-1, ::-1])
+
+
+def inverse_gram(factor):
+    """(P P')^-1 for an upper triangular P."""
+    inverse, _ = lapack.dtrtri(np.asfortranarray(factor), lower=0)
+    return inverse.T @ inverse
+
+
+def why_degenerate(covariance):
+    """What is wrong with a covariance that has no Cholesky factor."""
+    variances = np.diagonal(covariance)
+    flat = np.flatnonzero(variances <= 0.0)
+    if len(flat):
+        return f"has no spread in feature {flat[0]}"
+    return "lies in a subspace: some features are linear combinations of others within it"
+
+
+def log_weights(structure, params):
+    """log pi_k + log |P_k| - d/2 log(2 pi), -inf for a weight of zero."""
+    d = params.means.shape[1]
+    with np.errstate(divide="ignore"):
+        return (
+            np.log(params.weights)
+            + structure.log_determinant(params.factors, d)
+            - 0.5 * d * LOG_TWO_PI
+        )

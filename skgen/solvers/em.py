@@ -1,0 +1,53 @@
+"""Expectation maximization (Dempster, Laird and Rubin 1977) as one reduction per iteration.
+
+    statistic = sum over rows of e_step(row; params)        params = m_step(params, statistic)
+
+`model` is any object with
+
+- ``prepare(params)``: what ``e_step`` needs of them, computed once per iteration,
+- ``e_step(block, prepared)``: a statistic with ``merge``,
+- ``value(params, statistic)``: the objective at `params`,
+- ``m_step(params, statistic)``: better parameters.
+
+Parameters are values: no step changes them in place, so keeping the best is keeping a reference.
+"""
+
+from math import isfinite
+
+from skgen.solvers.solution import Solution
+
+# A fall of the objective below this share of its size is rounding.
+ROUNDING = {4: 1e-6, 8: 1e-12}
+
+
+def em(model, params, rows, monitor):
+    """Iterate until `monitor` ends the run; return a `Solution`.
+
+    The E-step that ends the run is followed by its M-step, so ``solution.value`` is the
+    objective one step before ``solution.params``, as everywhere in EM.
+
+    A step that lowers the objective by more than rounding is taken back and ends the run: exact
+    EM cannot do that, so what the M-step adds (a covariance floor) has become as large as what
+    EM still gains.
+    """
+    previous = params
+    n_iter = 0
+    for n_iter in range(1, monitor.max_iter + 1):
+        monitor.begin()
+        statistic = rows.sum(model.e_step, model.prepare(params))
+        value = model.value(params, statistic)
+        if fell(value, monitor.latest, rows.dtype):
+            params, n_iter = previous, n_iter - 1
+            monitor.take_back(params, "the covariance floor outweighs what EM still gains")
+            break
+        previous, params = params, model.m_step(params, statistic)
+        if monitor.end(value, params):
+            break
+    return Solution(
+        params, monitor.latest, n_iter, monitor.converged, monitor.reason, monitor.history
+    )
+
+
+def fell(value, before, dtype):
+    """Whether the objective went down by more than rounding."""
+    return value < before - ROUNDING[dtype.itemsize] * (1.0 + abs(before)) and isfinite(before)
