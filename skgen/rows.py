@@ -12,6 +12,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from multiprocessing import current_process
 
@@ -76,11 +77,10 @@ class Rows:
     def weight_sum(self):
         return float(self.n_rows) if self.weight is None else float(self.weight.sum())
 
-    def with_weight(self, weight):
-        """The same rows, weighted otherwise."""
-        other = object.__new__(Rows)
-        other.__dict__.update(self.__dict__, weight=weight)
-        other._ones = np.ones(min(self.block_rows, self.n_rows)) if weight is None else None
+    def with_threads(self, n_threads):
+        """The same rows, summed over by another number of threads."""
+        other = copy(self)
+        other.n_threads = n_threads
         return other
 
     def block(self, index, buffer=None):

@@ -147,9 +147,28 @@ class Full:
         return (factors**2).sum(axis=(1, 2))
 
     @staticmethod
-    def spread(covariances, k):
-        """A matrix A_k with A_k A_k' = covariance k, to draw with."""
-        return np.linalg.cholesky(covariances[k])
+    def draw(random_state, covariances, k, size):
+        """Rows of N(0, covariance k)."""
+        return random_state.standard_normal(size) @ np.linalg.cholesky(covariances[k]).T
+
+    @staticmethod
+    def empty_scatter(k, d):
+        return np.zeros((k, d, d))
+
+    @staticmethod
+    def pack(means, factors, log_weight, dtype):
+        """The model in the layout of the kernels."""
+        return kernels.gaussian.pack_full(means, factors, log_weight, dtype)
+
+    @staticmethod
+    def accumulate(X, weight, packed, count, shift, scatter):
+        """Add a block's moments; return sum w log p(x)."""
+        return kernels.gaussian.e_step_full(X, weight, packed, count, shift, scatter)
+
+    @staticmethod
+    def accumulate_given(X, weight, memberships, origin, count, shift, scatter):
+        """Add a block's moments about `origin` under given memberships."""
+        kernels.gaussian.moments_full(X, weight, memberships, origin, count, shift, scatter)
 
 
 class Tied(Full):
@@ -206,8 +225,24 @@ class Tied(Full):
         return (factors**2).sum()
 
     @staticmethod
-    def spread(covariances, k):
-        return np.linalg.cholesky(covariances)
+    def draw(random_state, covariances, k, size):
+        return random_state.standard_normal(size) @ np.linalg.cholesky(covariances).T
+
+    @staticmethod
+    def empty_scatter(k, d):
+        return None
+
+    @staticmethod
+    def pack(means, factors, log_weight, dtype):
+        return kernels.gaussian.pack_tied(means, factors, log_weight, dtype)
+
+    @staticmethod
+    def accumulate(X, weight, packed, count, shift, scatter):
+        return kernels.gaussian.e_step_tied(X, weight, packed, count, shift)
+
+    @staticmethod
+    def accumulate_given(X, weight, memberships, origin, count, shift, scatter):
+        kernels.gaussian.moments_tied(X, weight, memberships, origin, count, shift)
 
 
 class Diagonal:
@@ -254,8 +289,24 @@ class Diagonal:
         return (factors**2).sum(axis=1)
 
     @staticmethod
-    def spread(covariances, k):
-        return np.diag(np.sqrt(covariances[k]))
+    def draw(random_state, covariances, k, size):
+        return random_state.standard_normal(size) * np.sqrt(covariances[k])
+
+    @staticmethod
+    def empty_scatter(k, d):
+        return np.zeros((k, d))
+
+    @staticmethod
+    def pack(means, factors, log_weight, dtype):
+        return kernels.gaussian.pack_diagonal(means, factors, log_weight, dtype)
+
+    @staticmethod
+    def accumulate(X, weight, packed, count, shift, scatter):
+        return kernels.gaussian.e_step_diagonal(X, weight, packed, count, shift, scatter)
+
+    @staticmethod
+    def accumulate_given(X, weight, memberships, origin, count, shift, scatter):
+        kernels.gaussian.moments_diagonal(X, weight, memberships, origin, count, shift, scatter)
 
 
 class Spherical(Diagonal):
@@ -284,8 +335,12 @@ class Spherical(Diagonal):
         return d * factors**2
 
     @staticmethod
-    def spread(covariances, k):
-        return np.sqrt(covariances[k])
+    def pack(means, factors, log_weight, dtype):
+        return kernels.gaussian.pack_spherical(means, factors, log_weight, dtype)
+
+    @staticmethod
+    def accumulate(X, weight, packed, count, shift, scatter):
+        return kernels.gaussian.e_step_spherical(X, weight, packed, count, shift, scatter)
 
 
 STRUCTURES = {structure.name: structure for structure in (Full, Tied, Diagonal, Spherical)}
