@@ -1,0 +1,60 @@
+/* Gaussian mixtures on one block of rows: log joint density, responsibilities, moments.
+ *
+ * The work is the density: with y = (x - mean) P per row and component it costs d (d + 1) / 2
+ * multiply-adds, the moments only cost something for the few components that share a row.
+ *
+ * - Points lie in vector lanes. A group of GROUP rows is transposed once into x[d][GROUP], which
+ *   stays in L1 while all components pass over it. A register tile of TILE_OUTPUTS x GROUP_VECTORS
+ *   values of y runs down the triangle of P without touching its zeros.
+ * - Log joint densities are kept for a chunk of rows, [k][chunk], and become responsibilities in
+ *   place; no array of n x k exists.
+ * - A responsibility below NEGLIGIBLE times the largest of its row counts as zero. The
+ *   rows left to a component are packed as sqrt(r) (x - mean), and their outer products are summed
+ *   in a register tile, features in lanes. For few features points stay in lanes there too.
+ * - float32 input is summed in float32 inside a chunk and in float64 across chunks.
+ *   The mean is split into a float32 number and a remainder, which enters y as a constant, so
+ *   clusters far from zero lose nothing.
+ *
+ * Expanding the square into products of features with a matrix product was rejected: it cancels
+ * for tight clusters away from the center. */
+#ifndef SKGEN_GAUSSIAN_H
+#define SKGEN_GAUSSIAN_H
+
+#include <stdlib.h>
+#include "vector.h"
+
+enum { FULL, TIED, DIAGONAL, SPHERICAL };
+enum { WRITE_LOG_JOINT, WRITE_RESPONSIBILITIES, WRITE_NOTHING };
+
+#define HEADER 16 /* structure, k, d; whole cache lines so that what follows stays aligned */
+#define PAD 16    /* rows of a model's matrices are padded to this, whatever the SIMD level */
+#define FEW_FEATURES 4
+#define MOST_ROWS_STAGED 64
+#define ROUND_UP(n, m) (((n) + (m) - 1) / (m) * (m))
+#define TRIANGLE(d) ((d) * ((d) + 1) / 2)
+
+#if defined(SKGEN_ONE_LANE) || VECTOR_BYTES == 64
+#  define GROUP_VECTORS 4
+#  define OUTER_VECTORS 4
+#else
+#  define GROUP_VECTORS 2
+#  define OUTER_VECTORS 2
+#endif
+#define TILE_OUTPUTS 6
+#define OUTER_ROWS 6
+#define COMPONENTS_AT_ONCE 4
+#if defined(__GNUC__) && !defined(SKGEN_PLAIN)
+#  define UNROLL _Pragma("GCC unroll 8")
+#else
+#  define UNROLL
+#endif
+
+/* Double first: scatter of float sums in double. */
+#define REAL_IS_DOUBLE
+#include "gaussian_of.h"
+#undef REAL_IS_DOUBLE
+#define REAL_IS_FLOAT
+#include "gaussian_of.h"
+#undef REAL_IS_FLOAT
+
+#endif

@@ -53,6 +53,11 @@ INLINE REAL T(largest_lane)(VEC v) { return v; }
 INLINE VEC T(from_bits)(IVEC i) { VEC v; memcpy(&v, &i, sizeof v); return v; }
 INLINE IVEC T(bits)(VEC v) { IVEC i; memcpy(&i, &v, sizeof i); return i; }
 INLINE REAL T(lane)(VEC v, int i) { (void)i; return v; }
+INLINE IVEC T(shift_left)(IVEC i, int by) {
+    return (INT)(sizeof(INT) == 8 ? (uint64_t)i << by : (uint64_t)((uint32_t)i << by));
+}
+INLINE IVEC T(shift_right)(IVEC i, int by) { return i >> by; }
+INLINE void T(add_to_double)(double *p, VEC v) { *p += v; }
 #else
 INLINE VEC T(splat)(REAL x) { return x - (VEC){0}; }
 INLINE IVEC T(splat_int)(INT x) { return x - (IVEC){0}; }
@@ -90,4 +95,11 @@ INLINE REAL T(largest_lane)(VEC v) {
 INLINE VEC T(from_bits)(IVEC i) { return (VEC)i; }
 INLINE IVEC T(bits)(VEC v) { return (IVEC)v; }
 INLINE REAL T(lane)(VEC v, int i) { return v[i]; }
+INLINE IVEC T(shift_left)(IVEC i, int by) { return i << by; }
+/* The sign is kept. */
+INLINE IVEC T(shift_right)(IVEC i, int by) { return i >> by; }
+/* p[0..LANES) += v */
+INLINE void T(add_to_double)(double *p, VEC v) {
+    for (int i = 0; i < LANES; i++) p[i] += v[i];
+}
 #endif
