@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 LEVELS = ("baseline", "avx2", "avx512")
-FAMILIES = ("kmeans", "gaussian")
+FAMILIES = ("kmeans", "gaussian", "seeding", "sparse")
 
 
 def available_levels():
@@ -49,3 +49,5 @@ def _choose_level():
 simd = _choose_level()
 kmeans = load("kmeans", simd)
 gaussian = load("gaussian", simd)
+seeding = load("seeding", simd)
+sparse = load("sparse", simd)
