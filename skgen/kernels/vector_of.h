@@ -53,6 +53,8 @@ INLINE REAL T(largest_lane)(VEC v) { return v; }
 INLINE VEC T(from_bits)(IVEC i) { VEC v; memcpy(&v, &i, sizeof v); return v; }
 INLINE IVEC T(bits)(VEC v) { IVEC i; memcpy(&i, &v, sizeof i); return i; }
 INLINE REAL T(lane)(VEC v, int i) { (void)i; return v; }
+INLINE IVEC T(equal_int)(IVEC a, IVEC b) { return a == b ? -1 : 0; }
+INLINE INT T(smallest_lane_int)(IVEC v) { return v; }
 #else
 INLINE VEC T(splat)(REAL x) { return x - (VEC){0}; }
 INLINE IVEC T(splat_int)(INT x) { return x - (IVEC){0}; }
@@ -90,4 +92,32 @@ INLINE REAL T(largest_lane)(VEC v) {
 INLINE VEC T(from_bits)(IVEC i) { return (VEC)i; }
 INLINE IVEC T(bits)(VEC v) { return (IVEC)v; }
 INLINE REAL T(lane)(VEC v, int i) { return v[i]; }
+INLINE IVEC T(equal_int)(IVEC a, IVEC b) { return a == b; }
+INLINE INT T(smallest_lane_int)(IVEC v) {
+    INT s[LANES];
+    T(store_int)(s, v);
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) s[i] = s[i] < s[i + half] ? s[i] : s[i + half];
+    return s[0];
+}
+/* a0 b0 a1 b1 ... from the lower or the upper halves; every second lane of the pair a, b. */
+#  if defined(__clang__)
+#    define SHUFFLE(a, b, from)                                                   \
+        VEC r;                                                                    \
+        for (int i = 0; i < LANES; i++) {                                         \
+            int j = (from);                                                       \
+            r[i] = j < LANES ? a[j] : b[j - LANES];                               \
+        }                                                                         \
+        return r
+#  else
+#    define SHUFFLE(a, b, from)                                                   \
+        IVEC order;                                                               \
+        for (int i = 0; i < LANES; i++) order[i] = (from);                        \
+        return __builtin_shuffle(a, b, order)
+#  endif
+INLINE VEC T(interleave_low)(VEC a, VEC b) { SHUFFLE(a, b, i / 2 + (i % 2) * LANES); }
+INLINE VEC T(interleave_high)(VEC a, VEC b) { SHUFFLE(a, b, (LANES + i) / 2 + (i % 2) * LANES); }
+INLINE VEC T(even_lanes)(VEC a, VEC b) { SHUFFLE(a, b, 2 * i); }
+INLINE VEC T(odd_lanes)(VEC a, VEC b) { SHUFFLE(a, b, 2 * i + 1); }
+#  undef SHUFFLE
 #endif
