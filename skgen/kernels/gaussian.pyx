@@ -9,9 +9,9 @@ A `pack_*` function turns means and precisions (float64) into the model array, o
 of X, which all other functions take. A log weight of -inf removes its component.
 
 The moments that a step adds up are about the means *rounded to the dtype of X*. A component's
-responsibility for a row is taken as 0 where its density is under 1e-30 of the row's largest.
+responsibility for a row is taken as 0 where its density is under 1e-20 of the row's largest.
 Rows of weight 0 count for nothing. A row whose densities are all 0 or NaN has responsibility 0
-everywhere and makes the sum of log norms -inf. Responsibilities under 1e-30 that are given count
+everywhere and makes the sum of log norms -inf. Responsibilities under 1e-20 that are given count
 as 0 too. Results depend on the block alone.
 """
 
