@@ -30,7 +30,7 @@ enum { WRITE_LOG_JOINT, WRITE_RESPONSIBILITIES, WRITE_NOTHING };
 #define PAD 16    /* rows of a model's matrices are padded to this, whatever the SIMD level */
 #define FEW_FEATURES 8
 #define MOST_AT_ONCE 5 /* features whose moments with all before them fit into registers */
-#define MOST_ROWS_STAGED 64
+#define MOST_ROWS_STAGED 48
 #define ROUND_UP(n, m) (((n) + (m) - 1) / (m) * (m))
 #define TRIANGLE(d) ((d) * ((d) + 1) / 2)
 
@@ -44,6 +44,7 @@ enum { WRITE_LOG_JOINT, WRITE_RESPONSIBILITIES, WRITE_NOTHING };
 #define TILE_OUTPUTS 6
 #define OUTER_ROWS 6
 #define COMPONENTS_AT_ONCE 4
+#define PAIR 2
 #if defined(__GNUC__) && !defined(SKGEN_PLAIN)
 #  define UNROLL _Pragma("GCC unroll 8")
 #else

@@ -36,10 +36,12 @@ static T(Model) T(open_model)(const REAL *model) {
 }
 
 /* P (upper triangle, [d][d]) in the order in which the tiles read it, times sqrt(1/2).
- * The first tile takes d % TILE_OUTPUTS columns, where the rows are shortest. */
-static void T(pack_triangle)(const double *P, ptrdiff_t d, REAL *out) {
+ * The first tile takes d % TILE_OUTPUTS columns, where the rows are shortest. Few features are
+ * one tile, unless `in_tiles`. */
+static void T(pack_triangle)(const double *P, ptrdiff_t d, int in_tiles, REAL *out) {
     const double half = 0.70710678118654752440;
     ptrdiff_t outputs = d % TILE_OUTPUTS ? d % TILE_OUTPUTS : TILE_OUTPUTS;
+    if (d <= FEW_FEATURES && !in_tiles) outputs = d;
     for (ptrdiff_t j = 0; j < d; j += outputs, outputs = TILE_OUTPUTS)
         for (ptrdiff_t i = 0; i < j + outputs; i++)
             for (ptrdiff_t c = i > j ? i : j; c < j + outputs; c++)
@@ -131,6 +133,40 @@ static void T(distance_full)(const T(Model) *m, const REAL *x, ptrdiff_t compone
     }
     for (ptrdiff_t first = rest; first < m->d; first += TILE_OUTPUTS)
         P = T(distance_tile)(x, mean, low, P, first, TILE_OUTPUTS, q);
+}
+
+/* All components of a full model of D <= FEW_FEATURES features: the triangle in one piece, for
+ * PAIR vectors of rows at a time. */
+INLINE void T(few_log_joint)(const T(Model) *m, const REAL *x, const int D, REAL *joint,
+                             ptrdiff_t stride, VEC best[GROUP_VECTORS]) {
+    const REAL *P = m->scale;
+    for (ptrdiff_t c = 0; c < m->k; c++) {
+        const REAL *mean = m->means + c * m->width, *low = m->low + c * m->width;
+        const VEC constant = T(splat)(m->constant[c]);
+        UNROLL for (int at = 0; at < GROUP_VECTORS; at += PAIR) {
+            VEC y[FEW_FEATURES][PAIR], q[PAIR];
+            const REAL *p = P;
+            UNROLL for (int i = 0; i < D; i++) {
+                VEC z[PAIR];
+                UNROLL for (int v = 0; v < PAIR; v++)
+                    z[v] = T(load)(x + i * GROUP + (at + v) * LANES) - T(splat)(mean[i]);
+                UNROLL for (int j = i; j < D; j++, p++)
+                    UNROLL for (int v = 0; v < PAIR; v++) {
+                        if (i > 0) y[j][v] += T(splat)(*p) * z[v];
+                        else if (sizeof(REAL) == 4) y[j][v] = T(splat)(*p) * z[v] + T(splat)(low[j]);
+                        else y[j][v] = T(splat)(*p) * z[v];
+                    }
+            }
+            UNROLL for (int v = 0; v < PAIR; v++) q[v] = constant;
+            UNROLL for (int j = 0; j < D; j++)
+                UNROLL for (int v = 0; v < PAIR; v++) q[v] -= y[j][v] * y[j][v];
+            UNROLL for (int v = 0; v < PAIR; v++) {
+                T(store)(joint + c * stride + (at + v) * LANES, q[v]);
+                best[at + v] = T(larger)(q[v], best[at + v]);
+            }
+        }
+        P += TRIANGLE(D);
+    }
 }
 
 /* out[d][GROUP] = (x - center) P / sqrt(2) */
@@ -228,6 +264,16 @@ static void T(log_joint)(const T(Model) *m, const REAL *x, REAL *work, REAL *joi
                          ptrdiff_t stride, VEC best[GROUP_VECTORS]) {
     for (int v = 0; v < GROUP_VECTORS; v++) best[v] = T(splat)((REAL)-INFINITY);
     if (m->structure == FULL) {
+        switch (m->d) {
+        case 1: T(few_log_joint)(m, x, 1, joint, stride, best); return;
+        case 2: T(few_log_joint)(m, x, 2, joint, stride, best); return;
+        case 3: T(few_log_joint)(m, x, 3, joint, stride, best); return;
+        case 4: T(few_log_joint)(m, x, 4, joint, stride, best); return;
+        case 5: T(few_log_joint)(m, x, 5, joint, stride, best); return;
+        case 6: T(few_log_joint)(m, x, 6, joint, stride, best); return;
+        case 7: T(few_log_joint)(m, x, 7, joint, stride, best); return;
+        case 8: T(few_log_joint)(m, x, 8, joint, stride, best); return;
+        }
         for (ptrdiff_t c = 0; c < m->k; c++) {
             VEC q[GROUP_VECTORS], constant = T(splat)(m->constant[c]);
             for (int v = 0; v < GROUP_VECTORS; v++) q[v] = T(splat)((REAL)0);
