@@ -108,9 +108,8 @@ def test_missing_weights_are_ones(small_blocks):
     X = np.ones((250, 3))
     assert Rows(X).weight_sum == 250.0
     assert Rows(X).sum(weighted_total).value.tolist() == [250.0] * 3
-    reweighted = Rows(X).with_weight(np.full(250, 2.0))
-    assert reweighted.sum(weighted_total).value.tolist() == [500.0] * 3
-    assert reweighted.with_weight(None).sum(weighted_total).value.tolist() == [250.0] * 3
+    doubled = Rows(X, np.full(250, 2.0))
+    assert doubled.with_threads(3).sum(weighted_total).value.tolist() == [500.0] * 3
     for block in Rows(X).blocks():
         assert block.weight.dtype == np.float64 and len(block.weight) == len(block)
 
