@@ -227,7 +227,7 @@ def weights(change, *words):
         n = len(case.X) if not sparse.issparse(case.X) else case.X.shape[0]
         case.weight = change(rng, rng.uniform(0.1, 2.0, size=n))
         case.weighted = True
-        case.words |= {"sample_weight", *words}
+        case.words |= {"sample_weight", "ample weight", *words}
 
     return spoil
 
@@ -324,7 +324,10 @@ def sparse_without_rows(rng, case):
 
 def ask(change, *words):
     def spoil(rng, case):
-        X = case.X if isinstance(case.X, np.ndarray) and case.X.ndim == 2 else ordinary(rng)
+        X = case.X
+        if not isinstance(X, np.ndarray) or X.ndim != 2:
+            X = ordinary(rng)
+            case.words |= {"feature"}
         if X.dtype.kind == "f":
             case.asked = change(rng, X)
             case.words |= set(words)
