@@ -60,6 +60,12 @@ class Entry:
     # Attributes indexed by group, that a relabeling permutes.
     grouped: tuple = ()
 
+    @property
+    def n_groups(self):
+        """Clusters or components."""
+        arguments = self.prototype.get_params()
+        return arguments.get("n_clusters") or arguments.get("n_components")
+
     def build(self, **changes):
         """An unfitted estimator of this configuration."""
         return clone(self.prototype).set_params(**changes)
@@ -180,8 +186,7 @@ def add_gaussian_mixture(name, covariance_type="full", **arguments):
         weighted=PACKAGE == "skgen",
         density=True,
         rotates=covariance_type != "diag",
-        grouped=("weights_", "means_")
-        + (("covariances_",) if covariance_type != "tied" else ()),
+        grouped=("weights_", "means_") + (("covariances_",) if covariance_type != "tied" else ()),
     )
 
 

@@ -167,7 +167,9 @@ def put(value, *words):
         X = np.array(case.X)
         for _ in range(int(rng.integers(1, 4))):
             X[rng.integers(X.shape[0]), rng.integers(X.shape[1])] = (
-                value if X.dtype == np.float64 or not np.isfinite(value) else np.float32(min(value, 3e38))
+                value
+                if X.dtype == np.float64 or not np.isfinite(value)
+                else np.float32(min(value, 3e38))
             )
         case.X = X
         case.words |= set(words)
@@ -345,10 +347,14 @@ ASKED = {
     "ask infinity": ask(lambda rng, X: X * np.inf, "NaN", "infinity"),
     "ask 1e300": ask(lambda rng, X: 1e300 * np.sign(X.astype(float) + 0.1), "X"),
     "ask 1e155": ask(lambda rng, X: 1e155 * np.sign(X.astype(float) + 0.1), "X"),
-    "ask 1e20": ask(lambda rng, X: (1e20 * X.astype(float)), "X"),
-    "ask text": ask(lambda rng, X: X.astype("U6").astype(object) + "x", "convert", "string", "float"),
+    "ask 1e20": ask(lambda rng, X: 1e20 * X.astype(float), "X"),
+    "ask text": ask(
+        lambda rng, X: X.astype("U6").astype(object) + "x", "convert", "string", "float"
+    ),
     "ask float32": ask(lambda rng, X: X.astype(np.float32)),
-    "ask integers": ask(lambda rng, X: np.nan_to_num(X, posinf=9, neginf=9).clip(-99, 99).astype(int)),
+    "ask integers": ask(
+        lambda rng, X: np.nan_to_num(X, posinf=9, neginf=9).clip(-99, 99).astype(int)
+    ),
     "ask None": ask(lambda rng, X: None, "X", "None", "2D"),
 }
 
@@ -370,7 +376,9 @@ _kmeans_arguments = [
     argument("max_iter", *NUMBERS),
     argument("tol", -1.0, np.nan, np.inf, "low", None, 0.0, 1e300),
     argument("n_init", -1, 0, 2.5, "often", None),
-    argument("init", "best", 3, None, np.zeros((2, 2)), np.zeros(4), np.full((4, 3), np.nan), [[1]]),
+    argument(
+        "init", "best", 3, None, np.zeros((2, 2)), np.zeros(4), np.full((4, 3), np.nan), [[1]]
+    ),
     argument("init", lambda X, k, random_state: np.zeros((1, 1)), lambda X, k, random_state: None),
     argument("random_state", "seed", -1, 1.5, 10**12),
     argument("verbose", -1, "loud", None),
@@ -396,9 +404,20 @@ ARGUMENTS = {
         argument("max_iter", *NUMBERS),
         argument("n_init", *NUMBERS[:-1]),
         argument("init_params", "best", None, 3),
-        argument("weights_init", np.ones(4), [0.5, 0.5], "even", np.array([2, -1, 0, 0.0]), [np.nan] * 4),
-        argument("means_init", np.zeros((4, 99)), 3.0, "here", np.full((4, 2), np.inf), np.zeros((0, 0))),
-        argument("precisions_init", np.zeros((4, 2)), -np.eye(2), "tight", np.full((4, 2, 2), np.nan), 0.0),
+        argument(
+            "weights_init", np.ones(4), [0.5, 0.5], "even", np.array([2, -1, 0, 0.0]), [np.nan] * 4
+        ),
+        argument(
+            "means_init", np.zeros((4, 99)), 3.0, "here", np.full((4, 2), np.inf), np.zeros((0, 0))
+        ),
+        argument(
+            "precisions_init",
+            np.zeros((4, 2)),
+            -np.eye(2),
+            "tight",
+            np.full((4, 2, 2), np.nan),
+            0.0,
+        ),
         argument("random_state", "seed", -1, 1.5, 10**12),
         argument("warm_start", "yes", None, 2),
     ],
@@ -407,26 +426,71 @@ ARGUMENTS = {
 INIT_WORDS = {"weights", "means", "precision", "positive", "init"}
 
 SHAPES = [
-    no_rows, no_columns, one_row, two_rows, fewer_rows_than_groups, exactly_one_row_per_group,
-    vector, cube, scalar, nothing, ragged, transposed_wide,
+    no_rows,
+    no_columns,
+    one_row,
+    two_rows,
+    fewer_rows_than_groups,
+    exactly_one_row_per_group,
+    vector,
+    cube,
+    scalar,
+    nothing,
+    ragged,
+    transposed_wide,
 ]
 TYPES = [
-    integers, strings, strings_in_objects, odd_objects, complex_numbers, dates, records,
-    frame_with_text, frame_with_missing,
+    integers,
+    strings,
+    strings_in_objects,
+    odd_objects,
+    complex_numbers,
+    dates,
+    records,
+    frame_with_text,
+    frame_with_missing,
 ]
 VALUES = [
-    put(np.nan, "NaN"), put(np.inf, "infinity"), put(-np.inf, "infinity"),
-    put(1e300, "X"), put(1e200, "X", "covariance"), put(1e154, "X", "covariance"),
-    put(1e100, "X", "covariance"), put(1e20, "X", "covariance"), put(1e-300, "covariance"),
+    put(np.nan, "NaN"),
+    put(np.inf, "infinity"),
+    put(-np.inf, "infinity"),
+    put(1e300, "X"),
+    put(1e200, "X", "covariance"),
+    put(1e154, "X", "covariance"),
+    put(1e100, "X", "covariance"),
+    put(1e20, "X", "covariance"),
+    put(1e-300, "covariance"),
     put(5e-324, "covariance"),
-    times(1e300), times(1e160), times(1e150), times(1e100), times(1e-100), times(1e-160),
-    times(1e-300), times(5e-324), times(1e30), times(1e-30),
-    plus(1e8), plus(1e15), plus(1e17), plus(1e300), plus(-1e100),
-    constant, constant_column, duplicates, repeated_column, unequal_units,
+    times(1e300),
+    times(1e160),
+    times(1e150),
+    times(1e100),
+    times(1e-100),
+    times(1e-160),
+    times(1e-300),
+    times(5e-324),
+    times(1e30),
+    times(1e-30),
+    plus(1e8),
+    plus(1e15),
+    plus(1e17),
+    plus(1e300),
+    plus(-1e100),
+    constant,
+    constant_column,
+    duplicates,
+    repeated_column,
+    unequal_units,
 ]
 SPARSE = [
-    as_sparse, sparse_with(np.nan, "NaN"), sparse_with(np.inf, "infinity"),
-    sparse_with(1e300, "X"), empty_sparse, stored_zeros, broken_sparse, sparse_without_rows,
+    as_sparse,
+    sparse_with(np.nan, "NaN"),
+    sparse_with(np.inf, "infinity"),
+    sparse_with(1e300, "X"),
+    empty_sparse,
+    stored_zeros,
+    broken_sparse,
+    sparse_without_rows,
 ]
 
 

@@ -37,6 +37,7 @@ class Hang(BaseException):
 @contextmanager
 def patience(seconds):
     """Raise Hang after some seconds; end the process if that is not heard."""
+
     def give_up(*_):
         raise Hang
 
@@ -177,7 +178,13 @@ def test_judge_condemns_what_it_should():
 
     case = hostile_case("KMeans", 1)
     case.X, case.weighted, case.words = np.ones((3, 2)), False, {"NaN"}
-    for act, verdict in ((answer, "bad"), (crash, "bad"), (mumble, "vague"), (loop, "bad"), (spoil, "bad")):
+    for act, verdict in (
+        (answer, "bad"),
+        (crash, "bad"),
+        (mumble, "vague"),
+        (loop, "bad"),
+        (spoil, "bad"),
+    ):
         assert judge(Careless(act), case)[0] == verdict, act
 
 
@@ -202,7 +209,9 @@ SINGLE = {
 }
 
 
-@pytest.mark.parametrize(**entries(lambda entry: entry.prototype.get_params().get("n_clusters") != 1))
+@pytest.mark.parametrize(
+    **entries(lambda entry: entry.prototype.get_params().get("n_clusters") != 1)
+)
 @pytest.mark.parametrize("what", SINGLE)
 def test_refusal_names_the_argument(entry, what):
     given, pattern = SINGLE[what]

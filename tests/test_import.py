@@ -41,9 +41,7 @@ def test_import_of_a_package_loads_no_more_modules_than_its_peer(package):
     _, theirs = load(f"sklearn.{package}")
     extra = {name.split(".")[0] for name in ours - theirs} - set(sys.stdlib_module_names)
     assert extra <= {"skgen"}, f"also loads {sorted(extra)}"
-    others = {
-        name for name in ours - theirs if name.startswith(("sklearn.", "scipy.", "numpy."))
-    }
+    others = {name for name in ours - theirs if name.startswith(("sklearn.", "scipy.", "numpy."))}
     assert len(ours - {n for n in ours if n.startswith("skgen")}) <= len(theirs), sorted(others)
 
 

@@ -227,7 +227,10 @@ def test_memory_map_is_read_block_by_block(mode, view, tmp_path, small_blocks):
         assert not np.shares_memory(block.X, mapped)
         assert block.X.base is buffer[0] or block.X is buffer[0]
         np.testing.assert_array_equal(block.X, view(X)[block.span])
-    assert rows.sum(weighted_total).value.tobytes() == Rows(view(X)).sum(weighted_total).value.tobytes()
+    assert (
+        rows.sum(weighted_total).value.tobytes()
+        == Rows(view(X)).sum(weighted_total).value.tobytes()
+    )
 
 
 def test_written_memory_map_is_read_as_written(tmp_path, small_blocks):
@@ -285,7 +288,10 @@ def test_memory_map_does_not_become_resident(tmp_path):
     del mapped  # 256 MB of holes
     grown = subprocess.run(
         [sys.executable, "-c", RESIDENT, tmp_path / "X.npy"],
-        capture_output=True, text=True, check=True, timeout=60,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     ).stdout
     # Two threads with one block of at most 16 MB each, and some room.
     assert float(grown) < 60

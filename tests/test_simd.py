@@ -95,7 +95,10 @@ def test_levels_agree_within_rounding(tmp_path):
             close = 1e-3 if key[-1] == "float32" else 1e-9
             for name, value in values.items():
                 np.testing.assert_allclose(
-                    value, reference[key][0][name], rtol=close, atol=close,
+                    value,
+                    reference[key][0][name],
+                    rtol=close,
+                    atol=close,
                     err_msg=f"{level} {key} {name}",
                 )
             agreement = np.mean(said["predict"] == reference[key][1]["predict"])

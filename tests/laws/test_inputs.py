@@ -195,7 +195,9 @@ def test_sparse_duplicates_are_summed_and_left_as_they_were(entry):
     other = entry.build().fit(tangled)
     assert_same_bits(entry.values(fitted), entry.values(other))
     assert_same_bits(outputs(fitted, sparse.csr_array(X)), outputs(fitted, tangled))
-    for array, original in zip((tangled.data, tangled.indices, tangled.indptr), before, strict=True):
+    for array, original in zip(
+        (tangled.data, tangled.indices, tangled.indptr), before, strict=True
+    ):
         np.testing.assert_array_equal(array, original)
 
 

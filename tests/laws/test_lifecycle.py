@@ -42,11 +42,11 @@ def test_refit_forgets_the_earlier_data(entry):
 @pytest.mark.parametrize(**entries())
 def test_fit_ignores_the_global_random_state(entry):
     X = overlapping()
-    np.random.seed(1)
-    before = np.random.get_state()[1].copy()
+    np.random.seed(1)  # noqa: NPY002
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
     first = bits(entry.build().fit(X), X)
-    np.testing.assert_array_equal(np.random.get_state()[1], before)
-    np.random.seed(2)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+    np.random.seed(2)  # noqa: NPY002
     assert_same_bits(first, bits(entry.build().fit(X), X))
 
 

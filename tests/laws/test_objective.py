@@ -61,9 +61,9 @@ def test_bound_never_falls_with_strong_regularization(entry, seed, strength):
     """The floor under the covariances must be part of the objective, or the bound falls."""
     X, _ = random_problem(200 + seed)
     X = (X - X.mean(axis=0)) / X.std(axis=0)
-    fitted = entry.build(
-        random_state=seed, n_init=1, tol=0.0, max_iter=40, reg_covar=strength
-    ).fit(X)
+    fitted = entry.build(random_state=seed, n_init=1, tol=0.0, max_iter=40, reg_covar=strength).fit(
+        X
+    )
     assert_never_worse(fitted.objective_history_, entry.direction, (entry.name, seed))
 
 
@@ -90,9 +90,7 @@ def test_inertia_is_the_weighted_squared_distance_to_the_nearest_center(entry):
     fitted = entry.build().fit(X, sample_weight=weight)
     distance = ((X[:, None] - fitted.cluster_centers_) ** 2).sum(axis=2)
     np.testing.assert_array_equal(fitted.labels_, distance.argmin(axis=1))
-    np.testing.assert_allclose(
-        fitted.inertia_, (weight * distance.min(axis=1)).sum(), rtol=1e-12
-    )
+    np.testing.assert_allclose(fitted.inertia_, (weight * distance.min(axis=1)).sum(), rtol=1e-12)
     assert fitted.inertia_ <= fitted.objective_history_[-1] * (1 + 1e-10)
 
 

@@ -45,14 +45,17 @@ def test_column_permutation_permutes_the_parameters(entry):
     np.testing.assert_array_equal(permuted.predict(X[:, order]), fitted.predict(X))
 
 
-@pytest.mark.parametrize(**entries(lambda entry: entry.prototype.get_params().get("n_clusters") != 1))
+@pytest.mark.parametrize(
+    **entries(lambda entry: entry.prototype.get_params().get("n_clusters") != 1)
+)
 def test_group_names_follow_the_start(entry):
     X = separated()
     start = entry.start(X)
     order = np.array([2, 0, 3, 1])
     renamed = {
         name: value[order]
-        if np.ndim(value) and not (name == "precisions_init" and "covariances_" not in entry.grouped)
+        if np.ndim(value)
+        and not (name == "precisions_init" and "covariances_" not in entry.grouped)
         else value
         for name, value in start.items()
     }
