@@ -69,7 +69,9 @@ def choose(X):
             ("mixture", GaussianMixture(reg_covar=0.1, random_state=0)),
         ]
     )
-    search = GridSearchCV(pipeline, GRID, cv=KFold(5, shuffle=True, random_state=0))
+    search = GridSearchCV(
+        pipeline, GRID, cv=KFold(5, shuffle=True, random_state=0), error_score="raise"
+    )
     show_progress(search)
     start = time.perf_counter()
     search.fit(X)
@@ -128,43 +130,41 @@ def check_pickle(model, X):
 def draw(search, output):
     """Means and new digits of the winner, beside the scores that made it win."""
     best = search.best_estimator_
-    pca, mixture = best["pca"], best["mixture"]
-    order = np.argsort(-mixture.weights_)[:40]
-    means = pca.inverse_transform(mixture.means_[order])
-    samples = pca.inverse_transform(mixture.sample(40)[0])
-
-    figure, (left, middle, right) = plt.subplots(
-        1, 3, figsize=(11, 3.9), width_ratios=[1, 1, 1.1], layout="constrained"
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(9, 4), width_ratios=[1.05, 1], layout="constrained"
     )
-    left.imshow(mosaic(means), cmap="gray_r", vmin=0, vmax=16)
-    left.set_title(f"means of {len(means)} components")
-    middle.imshow(mosaic(samples), cmap="gray_r", vmin=0, vmax=16)
-    middle.set_title("40 digits that nobody wrote")
-    for axes in (left, middle):
-        axes.set_axis_off()
+    left.imshow(family_portrait(best["pca"], best["mixture"]), cmap="gray_r", vmin=0, vmax=16)
+    left.axvline(8.9, color="tab:orange", linewidth=1.5)
+    left.set_title("component means | new digits drawn from each", fontsize=10)
+    left.set_axis_off()
 
     scores = search.cv_results_["mean_test_score"]
     parameters = search.cv_results_["params"]
+    sizes = GRID["mixture__n_components"]
     for structure in GRID["mixture__covariance_type"]:
         chosen = [i for i, p in enumerate(parameters) if p["mixture__covariance_type"] == structure]
-        sizes = [parameters[i]["mixture__n_components"] for i in chosen]
         right.plot(sizes, scores[chosen], marker="o", label=structure)
     right.set_xscale("log", base=2)
-    right.set_xticks(GRID["mixture__n_components"], GRID["mixture__n_components"])
-    right.set(xlabel="components", title="held-out log-likelihood per digit")
+    right.set_xticks(sizes, sizes)
+    right.set_xlabel("components")
+    right.set_title("held-out log-likelihood per digit", fontsize=10)
     right.legend(frameon=False)
     figure.savefig(output, dpi=80)
     plt.close(figure)
 
 
-def mosaic(images, columns=8):
-    """Images of 8 x 8 pixels, side by side with a margin."""
-    rows = -(-len(images) // columns)
-    canvas = np.zeros((9 * rows + 1, 9 * columns + 1))
-    for number, image in enumerate(images):
-        top, left = 9 * (number // columns) + 1, 9 * (number % columns) + 1
-        canvas[top : top + 8, left : left + 8] = image.reshape(8, 8)
-    return canvas
+def family_portrait(pca, mixture, n_rows=10, n_drawn=12):
+    """One line of images per component: its mean, then digits drawn from it."""
+    order = np.argsort(-mixture.weights_)[:n_rows]
+    drawn, component = mixture.sample(200 * len(mixture.weights_))
+    lines = []
+    for number in order:
+        points = [mixture.means_[number], *drawn[component == number][:n_drawn]]
+        images = pca.inverse_transform(np.array(points)).reshape(-1, 8, 8)
+        cells = np.zeros((n_drawn + 1, 9, 9))
+        cells[: len(images), 1:, 1:] = images
+        lines.append(np.hstack(cells))
+    return np.vstack(lines)
 
 
 if __name__ == "__main__":
