@@ -91,9 +91,8 @@ KMEANS = (
 
 
 def seed_skgen(problem, n_iter, seed):
-    from skgen.seeding import kmeans_plus_plus
-
     from skgen.rows import Rows, thread_count
+    from skgen.seeding import kmeans_plus_plus
 
     rows = Rows(problem.X, n_threads=thread_count())
     centers, _ = kmeans_plus_plus(rows, problem.n_clusters, np.random.RandomState(seed))

@@ -93,9 +93,10 @@ def show_progress(search):
 
 def story(mixture):
     """How the fit ended."""
+    first, last = mixture.objective_history_[0], mixture.objective_history_[-1]
     return (
-        f"stopped after {mixture.n_iter_} iterations ({mixture.stop_reason_}); log-likelihood per"
-        f" row went from {mixture.objective_history_[0]:.3f} to {mixture.objective_history_[-1]:.3f}"
+        f"stopped after {mixture.n_iter_} iterations: {mixture.stop_reason_};"
+        f" log-likelihood per digit from {first:.3f} to {last:.3f}"
     )
 
 

@@ -14,6 +14,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import to_rgb
 
 from skgen.mixture import GaussianMixture
 
@@ -58,7 +59,9 @@ def main(output):
         mixture = GaussianMixture(
             3, covariance_type=structure, n_init=5, random_state=0, tol=1e-5, max_iter=500
         ).fit(X)
-        share = mixture.predict_proba(X) @ np.array([plt.matplotlib.colors.to_rgb(c) for c in COLORS])
+        share = mixture.predict_proba(X) @ np.array(
+            [plt.matplotlib.colors.to_rgb(c) for c in COLORS]
+        )
         axes.scatter(*X.T, s=3, c=share.clip(0, 1), alpha=0.5)
         matrices = covariance_matrices(mixture)
         for mean, covariance in zip(mixture.means_, matrices, strict=True):
