@@ -1,0 +1,642 @@
+/* k-means for one type; see kmeans.h. Names: n rows, d features, k centers; `shift` is the origin times
+ * `scale`; `centers` are (k, d) about the origin and scaled; `minus` holds -|c|^2 / 2. */
+#include "vector_of.h"
+
+#undef TILE
+#undef EPSILON
+#undef BIG
+#undef LOG_LANES
+#define TILE (POINT_VECTORS * LANES)
+#if defined(REAL_IS_FLOAT)
+#  define EPSILON FLT_EPSILON
+/* No score of clamped numbers overflows; see pack. */
+#  define BIG 1e30f
+#else
+#  define EPSILON DBL_EPSILON
+#  define BIG 1e290
+#endif
+#define LOG_LANES (LANES == 16 ? 4 : LANES == 8 ? 3 : LANES == 4 ? 2 : LANES == 2 ? 1 : 0)
+
+/* One number about the origin. Rows of a fit never reach the clamp (scale follows the largest of them);
+ * a row 1e30 times farther out than the centers may at predict, and then keeps a finite score. */
+INLINE REAL T(moved)(REAL x, REAL shift, REAL scale) {
+    REAL v = x * scale - shift;
+    v = v > -BIG ? v : -BIG;
+    return v < BIG ? v : BIG;
+}
+
+INLINE VEC T(moved_vector)(VEC x, VEC shift, VEC scale) {
+    VEC v = x * scale - shift;
+    return T(smaller)(T(larger)(v, T(splat)(-BIG)), T(splat)(BIG));
+}
+
+static REAL *T(allocate)(size_t count) {
+#if defined(__GNUC__) && !defined(_WIN32)
+    void *p = NULL;
+    return posix_memalign(&p, 64, (count + 64) * sizeof(REAL)) ? NULL : p;
+#else
+    return malloc((count + 64) * sizeof(REAL));
+#endif
+}
+
+/* -|c|^2 / 2 of each center. */
+static void T(half_norms)(const REAL *centers, ptrdiff_t k, ptrdiff_t d, REAL *minus) {
+    for (ptrdiff_t j = 0; j < k; j++) {
+        double sum = 0;
+        for (ptrdiff_t t = 0; t < d; t++) sum += (double)centers[j * d + t] * centers[j * d + t];
+        minus[j] = (REAL)(-0.5 * sum);
+    }
+}
+
+/* ---- points in lanes: few features ----------------------------------------------------------- */
+
+/* (groups, 1 + d, POINT_CENTERS): first the half norms, then one line per feature. */
+static void T(pack_points)(const REAL *centers, ptrdiff_t k, ptrdiff_t d, REAL *packed) {
+    for (ptrdiff_t first = 0; first < k; first += POINT_CENTERS) {
+        for (ptrdiff_t c = 0; c < POINT_CENTERS; c++) {
+            ptrdiff_t j = first + c;
+            if (j < k) T(half_norms)(centers + j * d, 1, d, packed + c);
+            else packed[c] = -(REAL)HUGE_VAL;
+            for (ptrdiff_t t = 0; t < d; t++)
+                packed[(1 + t) * POINT_CENTERS + c] = j < k ? centers[j * d + t] : 0;
+        }
+        packed += (1 + d) * POINT_CENTERS;
+    }
+}
+
+/* Columns [from, from + LANES) of LANES rows to out[t * TILE + row], unmoved. */
+INLINE void T(transpose)(const REAL *x, ptrdiff_t d, ptrdiff_t from, ptrdiff_t count, REAL *out) {
+#ifdef SKGEN_ONE_LANE
+    (void)d; (void)count;
+    out[from * TILE] = x[from];
+#else
+    VEC a[LANES], b[LANES];
+    UNROLL for (int i = 0; i < LANES; i++) a[i] = T(load)(x + i * d + from);
+    UNROLL for (int round = 0; round < LOG_LANES; round++) {
+        UNROLL for (int i = 0; i < LANES / 2; i++) {
+            b[2 * i] = T(interleave_low)(a[i], a[i + LANES / 2]);
+            b[2 * i + 1] = T(interleave_high)(a[i], a[i + LANES / 2]);
+        }
+        UNROLL for (int i = 0; i < LANES; i++) a[i] = b[i];
+    }
+    UNROLL for (int i = 0; i < LANES; i++)
+        if (i < count) T(store)(out + (from + i) * TILE, a[i]);
+#endif
+}
+
+/* LANES rows to columns; LANES numbers after the last row must be readable. */
+INLINE void T(columns)(const REAL *x, ptrdiff_t d, REAL *out) {
+    if (d == 1) {
+        T(store)(out, T(load)(x));
+#ifndef SKGEN_ONE_LANE
+    } else if (d == 2) {
+        VEC a = T(load)(x), b = T(load)(x + LANES);
+        T(store)(out, T(even_lanes)(a, b));
+        T(store)(out + TILE, T(odd_lanes)(a, b));
+    } else if (d == 3 && LANES > 2) {
+        for (ptrdiff_t i = 0; i < LANES; i++)
+            for (ptrdiff_t t = 0; t < 3; t++) out[t * TILE + i] = x[i * 3 + t];
+    } else if (d < LANES) {
+        T(transpose)(x, d, 0, d, out);
+#endif
+    } else {
+        ptrdiff_t from = 0;
+        for (; from + LANES <= d; from += LANES) T(transpose)(x, d, from, LANES, out);
+        if (from < d) T(transpose)(x, d, d - LANES, LANES, out);
+    }
+}
+
+/* TILE rows to columns about the origin; `left` rows remain in the array, which ends there. */
+INLINE void T(pack_columns)(const REAL *x, ptrdiff_t left, ptrdiff_t d, const REAL *shift, REAL scale,
+                            REAL *edge, REAL *out) {
+    if (left * d < TILE * d + LANES) {
+        ptrdiff_t rows = left < TILE ? left : TILE;
+        memcpy(edge, x, rows * d * sizeof(REAL));
+        for (ptrdiff_t i = rows * d; i < TILE * d + LANES; i++) edge[i] = 0;
+        x = edge;
+    }
+    for (int v = 0; v < POINT_VECTORS; v++) T(columns)(x + v * LANES * d, d, out + v * LANES);
+    VEC by = T(splat)(scale);
+    for (ptrdiff_t t = 0; t < d; t++) {
+        VEC s = T(splat)(shift[t]);
+        UNROLL for (int v = 0; v < POINT_VECTORS; v++) {
+            REAL *p = out + t * TILE + v * LANES;
+            T(store)(p, T(moved_vector)(T(load)(p), s, by));
+        }
+    }
+}
+
+/* Keep the best of `width` centers, numbered from `first`, for each row of a tile. */
+INLINE void T(score_points)(const REAL *x, const REAL *group, ptrdiff_t d, INT first, const int width,
+                            VEC *best, IVEC *label) {
+    VEC s[POINT_CENTERS][POINT_VECTORS];
+    UNROLL for (int c = 0; c < width; c++)
+        UNROLL for (int v = 0; v < POINT_VECTORS; v++) s[c][v] = T(splat)(group[c]);
+    for (ptrdiff_t t = 0; t < d; t++) {
+        VEC y[POINT_VECTORS];
+        group += POINT_CENTERS;
+        UNROLL for (int v = 0; v < POINT_VECTORS; v++) y[v] = T(load)(x + t * TILE + v * LANES);
+        UNROLL for (int c = 0; c < width; c++) {
+            VEC center = T(splat)(group[c]);
+            UNROLL for (int v = 0; v < POINT_VECTORS; v++) s[c][v] = s[c][v] + y[v] * center;
+        }
+    }
+    UNROLL for (int c = 0; c < width; c++) {
+        IVEC j = T(splat_int)(first + c);
+        UNROLL for (int v = 0; v < POINT_VECTORS; v++) {
+            /* Strictly above: of equals the lowest number stays. */
+            IVEC better = T(above)(s[c][v], best[v]);
+            best[v] = T(choose)(better, s[c][v], best[v]);
+            label[v] = T(choose_int)(better, j, label[v]);
+        }
+    }
+}
+
+INLINE void T(nearest_points)(const REAL *x, const REAL *packed, ptrdiff_t k, ptrdiff_t d, int32_t *labels) {
+    VEC best[POINT_VECTORS];
+    IVEC label[POINT_VECTORS];
+    INT found[TILE];
+    ptrdiff_t first = 0;
+    UNROLL for (int v = 0; v < POINT_VECTORS; v++) {
+        best[v] = T(splat)(-(REAL)HUGE_VAL);
+        label[v] = T(splat_int)(0);
+    }
+    for (; first + POINT_CENTERS <= k; first += POINT_CENTERS) {
+        T(score_points)(x, packed, d, (INT)first, POINT_CENTERS, best, label);
+        packed += (1 + d) * POINT_CENTERS;
+    }
+    switch (k - first) {
+    case 1: T(score_points)(x, packed, d, (INT)first, 1, best, label); break;
+    case 2: T(score_points)(x, packed, d, (INT)first, 2, best, label); break;
+    case 3: T(score_points)(x, packed, d, (INT)first, 3, best, label); break;
+    case 4: T(score_points)(x, packed, d, (INT)first, 4, best, label); break;
+    case 5: T(score_points)(x, packed, d, (INT)first, 5, best, label); break;
+    }
+    UNROLL for (int v = 0; v < POINT_VECTORS; v++) T(store_int)(found + v * LANES, label[v]);
+    for (int i = 0; i < TILE; i++) labels[i] = (int32_t)found[i];
+}
+
+/* ---- the statistic --------------------------------------------------------------------------- */
+
+INLINE void T(add_row)(const REAL *x, ptrdiff_t d, const REAL *shift, REAL scale, double weight, int sign,
+                       int32_t label, tally into) {
+    double *sum = into.sums + label * d, w = weight * sign;
+    for (ptrdiff_t t = 0; t < d; t++) sum[t] += w * ((double)x[t] * scale - shift[t]);
+    into.weights[label] += w;
+    into.members[label] += sign;
+    into.touched[label] = 1;
+}
+
+/* Write `count` new labels and move the rows that changed; with `fresh` add every row anew. */
+INLINE int64_t T(settle)(const REAL *x, ptrdiff_t count, ptrdiff_t d, const REAL *shift, REAL scale,
+                         const double *weight, int fresh, const int32_t *found, int32_t *labels,
+                         tally into) {
+    int32_t different = 0;
+    int64_t changed = 0;
+    for (ptrdiff_t i = 0; i < count; i++) different |= found[i] ^ labels[i];
+    if (!different && !fresh) return 0;
+    for (ptrdiff_t i = 0; i < count; i++) {
+        int32_t old = labels[i], new = found[i];
+        if (old == new && !fresh) continue;
+        labels[i] = new;
+        if (!into.sums || !(weight[i] > 0)) continue;
+        changed += old != new;
+        if (old >= 0 && !fresh) T(add_row)(x + i * d, d, shift, scale, weight[i], -1, old, into);
+        T(add_row)(x + i * d, d, shift, scale, weight[i], 1, new, into);
+    }
+    return changed;
+}
+
+/* ---- every row against every center ---------------------------------------------------------- */
+
+/* The number of rows with weight that changed their label, or -1 without memory. */
+static int64_t T(step_points)(const REAL *X, ptrdiff_t n, ptrdiff_t d, ptrdiff_t k, const REAL *shift,
+                              REAL scale, const REAL *packed, const double *weight, int fresh,
+                              int32_t *labels, tally into) {
+    REAL *x = T(allocate)(2 * TILE * d + LANES), *edge = x + TILE * d;
+    int32_t found[TILE];
+    int64_t changed = 0;
+    if (!x) return -1;
+    for (ptrdiff_t i = 0; i < n; i += TILE) {
+        T(pack_columns)(X + i * d, n - i, d, shift, scale, edge, x);
+        T(nearest_points)(x, packed, k, d, found);
+        changed += T(settle)(X + i * d, n - i < TILE ? n - i : TILE, d, shift, scale, weight + i, fresh,
+                             found, labels + i, into);
+    }
+    free(x);
+    return changed;
+}
+
+/* ---- centers in lanes: many features --------------------------------------------------------- */
+
+/* (vectors, 1 + d, LANES) of the centers named by `ids` (negative: none), half norms first. */
+static void T(pack_panels)(const REAL *centers, ptrdiff_t d, const int32_t *ids, ptrdiff_t vectors,
+                           REAL *packed) {
+    for (ptrdiff_t v = 0; v < vectors; v++) {
+        for (ptrdiff_t l = 0; l < LANES; l++) {
+            int32_t j = ids[v * LANES + l];
+            if (j >= 0) T(half_norms)(centers + j * d, 1, d, packed + l);
+            else packed[l] = -(REAL)HUGE_VAL;
+            for (ptrdiff_t t = 0; t < d; t++) packed[(1 + t) * LANES + l] = j >= 0 ? centers[j * d + t] : 0;
+        }
+        packed += (1 + d) * LANES;
+    }
+}
+
+/* Numbers of a packed tile of PANEL_ROWS rows. */
+INLINE ptrdiff_t T(tile_size)(ptrdiff_t d) { return (d + CHUNK - 1) / CHUNK * CHUNK * PANEL_ROWS; }
+
+INLINE void T(pack_row)(const REAL *x, ptrdiff_t d, const REAL *shift, REAL scale, REAL *out) {
+    ptrdiff_t from = 0;
+    for (; from + CHUNK <= d; from += CHUNK) {
+        for (int t = 0; t < CHUNK; t++) out[t] = T(moved)(x[from + t], shift[from + t], scale);
+        out += PANEL_ROWS * CHUNK;
+    }
+    for (ptrdiff_t t = from; t < d; t++) out[t - from] = T(moved)(x[t], shift[t], scale);
+}
+
+/* Score a tile of rows against `width` vectors of centers; keep per lane the best, its center and, if
+ * `two`, the best of the others. */
+INLINE void T(score_panel)(const REAL *rows, ptrdiff_t d, const REAL *packed, const INT *ids,
+                           const int width, const int two, VEC *best, VEC *second, IVEC *label) {
+    VEC s[PANEL_ROWS][2];
+    const ptrdiff_t next = (1 + d) * LANES;
+    UNROLL for (int w = 0; w < width; w++) {
+        VEC start = T(load)(packed + w * next);
+        UNROLL for (int r = 0; r < PANEL_ROWS; r++) s[r][w] = start;
+    }
+    for (ptrdiff_t from = 0; from < d; from += CHUNK) {
+        ptrdiff_t count = d - from < CHUNK ? d - from : CHUNK;
+        for (ptrdiff_t t = 0; t < count; t++) {
+            VEC center[2];
+            packed += LANES;
+            UNROLL for (int w = 0; w < width; w++) center[w] = T(load)(packed + w * next);
+            UNROLL for (int r = 0; r < PANEL_ROWS; r++) {
+                VEC x = T(splat)(rows[r * CHUNK + t]);
+                UNROLL for (int w = 0; w < width; w++) s[r][w] = s[r][w] + x * center[w];
+            }
+        }
+        rows += PANEL_ROWS * CHUNK;
+    }
+    UNROLL for (int w = 0; w < width; w++) {
+        IVEC id = T(load_int)(ids + w * LANES);
+        UNROLL for (int r = 0; r < PANEL_ROWS; r++) {
+            if (two) second[r] = T(larger)(second[r], T(smaller)(s[r][w], best[r]));
+            IVEC better = T(above)(s[r][w], best[r]);
+            best[r] = T(choose)(better, s[r][w], best[r]);
+            label[r] = T(choose_int)(better, id, label[r]);
+        }
+    }
+}
+
+/* One tile against vectors [first, last) of centers. */
+INLINE void T(score_panels)(const REAL *rows, ptrdiff_t d, const REAL *packed, const INT *ids,
+                            ptrdiff_t first, ptrdiff_t last, const int two, VEC *best, VEC *second,
+                            IVEC *label) {
+    const ptrdiff_t size = (1 + d) * LANES;
+    ptrdiff_t v = first;
+    for (; v + 2 <= last; v += 2)
+        T(score_panel)(rows, d, packed + v * size, ids + v * LANES, 2, two, best, second, label);
+    if (v < last)
+        T(score_panel)(rows, d, packed + v * size, ids + v * LANES, 1, two, best, second, label);
+}
+
+/* The winner among the lanes: of equals the lowest number. */
+INLINE int32_t T(winner)(VEC best, IVEC label, REAL *value) {
+    REAL top = T(largest_lane)(best);
+    IVEC beaten = T(above)(T(splat)(top), best);
+    *value = top;
+    return (int32_t)T(smallest_lane_int)(T(choose_int)(beaten, T(splat_int)(INT32_MAX), label));
+}
+
+/* Lane numbers as wide as the lanes. */
+static INT *T(widen)(const int32_t *ids, ptrdiff_t count) {
+    INT *wide = malloc(count * sizeof(INT));
+    if (wide)
+        for (ptrdiff_t i = 0; i < count; i++) wide[i] = ids[i];
+    return wide;
+}
+
+static ptrdiff_t T(strip_rows)(ptrdiff_t n, ptrdiff_t d) {
+    ptrdiff_t rows = STRIP_NUMBERS / d;
+    if (rows > STRIP_ROWS) rows = STRIP_ROWS;
+    if (rows > n) rows = n;
+    return (rows + PANEL_ROWS - 1) / PANEL_ROWS * PANEL_ROWS;
+}
+
+static int64_t T(step_panels)(const REAL *X, ptrdiff_t n, ptrdiff_t d, const REAL *shift, REAL scale,
+                              const REAL *packed, const int32_t *lane_ids, ptrdiff_t vectors,
+                              const double *weight, int fresh, int32_t *labels, tally into) {
+    REAL *rows = T(allocate)(T(tile_size)(d));
+    INT *ids = T(widen)(lane_ids, vectors * LANES);
+    int64_t changed = -1;
+    if (!rows || !ids) goto done;
+    changed = 0;
+    for (ptrdiff_t i = 0; i < n; i += PANEL_ROWS) {
+        ptrdiff_t count = n - i < PANEL_ROWS ? n - i : PANEL_ROWS;
+        int32_t found[PANEL_ROWS];
+        VEC best[PANEL_ROWS];
+        IVEC label[PANEL_ROWS];
+        for (ptrdiff_t r = 0; r < PANEL_ROWS; r++) {
+            ptrdiff_t row = r < count ? i + r : n - 1;
+            T(pack_row)(X + row * d, d, shift, scale, rows + r * CHUNK);
+            best[r] = T(splat)(-(REAL)HUGE_VAL);
+            label[r] = T(splat_int)(0);
+        }
+        T(score_panels)(rows, d, packed, ids, 0, vectors, 0, best, NULL, label);
+        for (ptrdiff_t r = 0; r < PANEL_ROWS; r++) {
+            REAL value;
+            found[r] = T(winner)(best[r], label[r], &value);
+        }
+        changed += T(settle)(X + i * d, count, d, shift, scale, weight + i, fresh, found, labels + i, into);
+    }
+done:
+    free(rows);
+    free(ids);
+    return changed;
+}
+
+/* ---- bounds ---------------------------------------------------------------------------------- */
+
+/* Every row keeps an upper bound on the distance to its center and, for each group of centers, a lower
+ * bound on the distance to the group's other centers. All bounds are moved outward by more than the
+ * rounding of the scores, so a center is passed over only where its score is certainly the smaller one:
+ * with e >= |computed - exact score|, when lower^2 - upper^2 > 4 e. `margin` * (|x|^2 + max |c|^2) is 4 e. */
+typedef struct {
+    REAL *upper, *lower, *norms;        /* (n), (n, groups), squared norms (n); upper = inf: nothing known */
+    ptrdiff_t groups;
+    const ptrdiff_t *starts;            /* (groups + 1) first vector of each group */
+    const int32_t *group_of;            /* (k) */
+    const REAL *drift;                  /* (k) how far each center moved */
+    const REAL *most, *next;            /* (groups) largest drift in the group, and without that center */
+    const int32_t *mover;               /* (groups) that center */
+    const REAL *gap;                    /* (k) lower bound on the distance to the nearest other center */
+    REAL margin, largest;               /* max |c|^2 */
+} T(bounds);
+
+#define OUTWARD (1 + 4 * EPSILON)
+#define INWARD (1 - 4 * EPSILON)
+
+INLINE REAL T(dot)(const REAL *x, const REAL *c, ptrdiff_t d, const REAL *shift, REAL scale) {
+    VEC by = T(splat)(scale), s[4];
+    ptrdiff_t t = 0;
+    UNROLL for (int q = 0; q < 4; q++) s[q] = T(splat)(0);
+    for (; t + 4 * LANES <= d; t += 4 * LANES)
+        UNROLL for (int q = 0; q < 4; q++)
+            s[q] = s[q] + T(moved_vector)(T(load)(x + t + q * LANES), T(load)(shift + t + q * LANES), by)
+                          * T(load)(c + t + q * LANES);
+    for (; t + LANES <= d; t += LANES)
+        s[0] = s[0] + T(moved_vector)(T(load)(x + t), T(load)(shift + t), by) * T(load)(c + t);
+    REAL sum = T(sum_lanes)((s[0] + s[1]) + (s[2] + s[3]));
+    for (; t < d; t++) sum += T(moved)(x[t], shift[t], scale) * c[t];
+    return sum;
+}
+
+INLINE REAL T(squared_norm)(const REAL *x, ptrdiff_t d, const REAL *shift, REAL scale) {
+    VEC by = T(splat)(scale), s = T(splat)(0);
+    ptrdiff_t t = 0;
+    for (; t + LANES <= d; t += LANES) {
+        VEC v = T(moved_vector)(T(load)(x + t), T(load)(shift + t), by);
+        s = s + v * v;
+    }
+    REAL sum = T(sum_lanes)(s);
+    for (; t < d; t++) {
+        REAL v = T(moved)(x[t], shift[t], scale);
+        sum += v * v;
+    }
+    return sum;
+}
+
+/* The score as the tiles compute it, bit for bit. */
+static REAL T(exact_score)(const REAL *x, const REAL *c, REAL minus, ptrdiff_t d, const REAL *shift,
+                           REAL scale) {
+    REAL s = minus;
+    for (ptrdiff_t t = 0; t < d; t++) s = s + T(moved)(x[t], shift[t], scale) * c[t];
+    return s;
+}
+
+#ifdef REAL_IS_FLOAT
+#  define ROOT sqrtf
+#else
+#  define ROOT sqrt
+#endif
+INLINE REAL T(upper_of)(REAL norm, REAL score, REAL slack) {
+    REAL square = norm - 2 * score;
+    return ROOT((square > 0 ? square : 0) + slack) * OUTWARD;
+}
+INLINE REAL T(lower_of)(REAL norm, REAL score, REAL slack) {
+    REAL square = norm - 2 * score - slack;
+    return square > 0 ? ROOT(square) * INWARD : 0;
+}
+#undef ROOT
+
+/* Whether every center at `lower` or farther surely scores less than the one within `upper`. */
+INLINE int T(passed_over)(REAL lower, REAL upper, REAL slack) {
+    return lower > upper && lower * lower - upper * upper > slack;
+}
+
+/* Scratch of one strip. */
+typedef struct {
+    int32_t *list, *open, *top_id, *first_id;   /* (groups, rows), (rows), (rows), (groups, rows) */
+    int32_t *found;
+    REAL *first, *second, *own, *top;           /* (groups, rows) twice, (rows) twice */
+    uint8_t *seen;                              /* (rows): 1 own group scored, 2 own score known */
+    ptrdiff_t *counts;                          /* (groups) */
+    REAL *rows;
+} T(strip);
+
+/* Move the bounds of one row with the centers and list the groups that must be scored. */
+INLINE void T(open_row)(const REAL *x, ptrdiff_t d, ptrdiff_t size, ptrdiff_t i, int32_t r, int32_t label,
+                        const REAL *centers, const REAL *minus, const REAL *shift, REAL scale,
+                        T(bounds) b, T(strip) s, ptrdiff_t *n_open) {
+    REAL *lower = b.lower + i * b.groups, upper = b.upper[i];
+    int known = upper < (REAL)HUGE_VAL;
+    REAL slack = 0, reach = 0;
+    if (known) {
+        REAL least = (REAL)HUGE_VAL;
+        slack = b.margin * (b.norms[i] + b.largest);
+        upper = (upper + b.drift[label]) * OUTWARD;
+        for (ptrdiff_t g = 0; g < b.groups; g++) {
+            REAL low = lower[g] - (b.mover[g] == label ? b.next[g] : b.most[g]);
+            low = low > 0 ? low * INWARD : 0;
+            lower[g] = low;
+            least = low < least ? low : least;
+        }
+        reach = (b.gap[label] - upper) * INWARD;
+        least = reach > least ? reach : least;
+        b.upper[i] = upper;
+        if (T(passed_over)(least, upper, slack)) return;
+        s.own[r] = minus[label] + T(dot)(x, centers + label * d, d, shift, scale);
+        upper = T(upper_of)(b.norms[i], s.own[r], slack);
+        b.upper[i] = upper;
+        reach = (b.gap[label] - upper) * INWARD;
+        s.seen[r] = 2;
+    } else {
+        b.norms[i] = T(squared_norm)(x, d, shift, scale);
+        s.seen[r] = 0;
+    }
+    int any = 0;
+    for (ptrdiff_t g = 0; g < b.groups; g++) {
+        REAL low = lower[g] > reach ? lower[g] : reach;
+        if (known && T(passed_over)(low, upper, slack)) continue;
+        s.list[g * size + s.counts[g]++] = r;
+        any = 1;
+    }
+    if (!any) return;
+    s.open[(*n_open)++] = r;
+    s.top[r] = -(REAL)HUGE_VAL;
+    s.top_id[r] = INT32_MAX;
+}
+
+/* Score the listed rows of one group and keep their best and second best. */
+INLINE void T(score_group)(const REAL *X, ptrdiff_t d, ptrdiff_t size, ptrdiff_t g, const REAL *packed,
+                           const INT *ids, const REAL *shift, REAL scale, T(bounds) b, T(strip) s) {
+    const int32_t *list = s.list + g * size;
+    for (ptrdiff_t q = 0; q < s.counts[g]; q += PANEL_ROWS) {
+        VEC best[PANEL_ROWS], second[PANEL_ROWS];
+        IVEC label[PANEL_ROWS];
+        ptrdiff_t count = s.counts[g] - q < PANEL_ROWS ? s.counts[g] - q : PANEL_ROWS;
+        for (ptrdiff_t r = 0; r < PANEL_ROWS; r++) {
+            ptrdiff_t row = list[q + (r < count ? r : count - 1)];
+            T(pack_row)(X + row * d, d, shift, scale, s.rows + r * CHUNK);
+            best[r] = second[r] = T(splat)(-(REAL)HUGE_VAL);
+            label[r] = T(splat_int)(0);
+        }
+        T(score_panels)(s.rows, d, packed, ids, b.starts[g], b.starts[g + 1], 1, best, second, label);
+        for (ptrdiff_t r = 0; r < count; r++) {
+            ptrdiff_t at = g * size + q + r;
+            int32_t id = T(winner)(best[r], label[r], s.first + at);
+            /* The runner-up is a second of some lane or the first of another lane. */
+            VEC others = T(choose)(T(equal_int)(label[r], T(splat_int)(id)), second[r], best[r]);
+            s.second[at] = T(largest_lane)(others);
+            s.first_id[at] = id;
+        }
+    }
+}
+
+/* Decide the label of an opened row and renew its bounds (those of scored groups follow later). */
+INLINE void T(close_row)(const REAL *x, ptrdiff_t d, ptrdiff_t i, int32_t r, int32_t old,
+                         const REAL *centers, const REAL *minus, const REAL *shift, REAL scale,
+                         T(bounds) b, T(strip) s) {
+    REAL slack = b.margin * (b.norms[i] + b.largest), norm = b.norms[i];
+    int32_t new = s.top_id[r];
+    if (s.seen[r] == 2) {
+        /* Its own center was not in a scored group, and `own` is known up to rounding. */
+        REAL own = s.own[r], top = s.top[r];
+        if (top < own - slack) {
+            new = old;
+        } else if (top <= own + slack) {
+            REAL exact = T(exact_score)(x, centers + old * d, minus[old], d, shift, scale);
+            if (exact > top || (exact == top && old < new)) new = old;
+        }
+        if (new != old) {
+            REAL low = T(lower_of)(norm, own, slack), *lower = b.lower + i * b.groups + b.group_of[old];
+            if (low < *lower) *lower = low;
+            b.upper[i] = T(upper_of)(norm, top, slack);
+        }
+    } else {
+        b.upper[i] = T(upper_of)(norm, s.top[r], slack);
+    }
+    s.found[r] = new;
+}
+
+INLINE int T(strip_allocate)(T(strip) *s, ptrdiff_t size, ptrdiff_t groups, ptrdiff_t d) {
+    memset(s, 0, sizeof *s);
+    s->list = malloc(sizeof(int32_t) * size * (2 * groups + 3));
+    s->first = T(allocate)(size * (2 * groups + 2) + T(tile_size)(d));
+    s->seen = malloc(size);
+    s->counts = malloc(sizeof(ptrdiff_t) * groups);
+    if (!s->list || !s->first || !s->seen || !s->counts) return 0;
+    s->first_id = s->list + size * groups;
+    s->open = s->first_id + size * groups;
+    s->top_id = s->open + size;
+    s->found = s->top_id + size;
+    s->rows = s->first;
+    s->first = s->rows + T(tile_size)(d);
+    s->second = s->first + size * groups;
+    s->own = s->second + size * groups;
+    s->top = s->own + size;
+    return 1;
+}
+
+static int64_t T(step_bounds)(const REAL *X, ptrdiff_t n, ptrdiff_t d, const REAL *centers,
+                              const REAL *minus, const REAL *shift, REAL scale, const REAL *packed,
+                              const int32_t *lane_ids, T(bounds) bounds, const double *weight, int fresh,
+                              int32_t *labels, tally into, int64_t *scored) {
+    ptrdiff_t size = T(strip_rows)(n, d);
+    T(strip) s;
+    INT *ids = T(widen)(lane_ids, bounds.starts[bounds.groups] * LANES);
+    int64_t changed = -1;
+    *scored = 0;
+    if (!T(strip_allocate)(&s, size, bounds.groups, d) || !ids) goto done;
+    changed = 0;
+    for (ptrdiff_t i = 0; i < n; i += size) {
+        ptrdiff_t count = n - i < size ? n - i : size, n_open = 0;
+        const REAL *x = X + i * d;
+        T(bounds) b = bounds;
+        b.upper += i;
+        b.norms += i;
+        b.lower += i * b.groups;
+        for (ptrdiff_t g = 0; g < b.groups; g++) s.counts[g] = 0;
+        for (ptrdiff_t r = 0; r < count; r++) {
+            s.found[r] = labels[i + r];
+            T(open_row)(x + r * d, d, size, r, (int32_t)r, labels[i + r], centers, minus, shift, scale, b,
+                        s, &n_open);
+        }
+        if (!n_open && !fresh) continue;
+        for (ptrdiff_t g = 0; g < b.groups; g++) {
+            T(score_group)(x, d, size, g, packed, ids, shift, scale, b, s);
+            *scored += s.counts[g] * (b.starts[g + 1] - b.starts[g]) * LANES;
+            for (ptrdiff_t q = 0; q < s.counts[g]; q++) {
+                ptrdiff_t at = g * size + q;
+                int32_t r = s.list[at], id = s.first_id[at];
+                if (labels[i + r] >= 0 && b.group_of[labels[i + r]] == g) s.seen[r] = 1;
+                if (s.first[at] > s.top[r] || (s.first[at] == s.top[r] && id < s.top_id[r])) {
+                    s.top[r] = s.first[at];
+                    s.top_id[r] = id;
+                }
+            }
+        }
+        for (ptrdiff_t q = 0; q < n_open; q++) {
+            int32_t r = s.open[q];
+            T(close_row)(x + r * d, d, r, r, labels[i + r], centers, minus, shift, scale, b, s);
+        }
+        for (ptrdiff_t g = 0; g < b.groups; g++)
+            for (ptrdiff_t q = 0; q < s.counts[g]; q++) {
+                ptrdiff_t at = g * size + q;
+                int32_t r = s.list[at];
+                REAL score = s.first_id[at] == s.found[r] ? s.second[at] : s.first[at];
+                REAL slack = b.margin * (b.norms[r] + b.largest);
+                b.lower[r * b.groups + g] = T(lower_of)(b.norms[r], score, slack);
+            }
+        changed += T(settle)(x, count, d, shift, scale, weight + i, fresh, s.found, labels + i, into);
+    }
+done:
+    free(s.list);
+    free(s.rows ? s.rows : s.first);
+    free(s.seen);
+    free(s.counts);
+    free(ids);
+    return changed;
+}
+#undef OUTWARD
+#undef INWARD
+
+/* ---- direct distances ------------------------------------------------------------------------ */
+
+/* |x * scale - shift - c|^2 from differences in double. */
+INLINE double T(squared_distance)(const REAL *x, const REAL *c, ptrdiff_t d, const REAL *shift,
+                                  double scale) {
+    double s[8] = {0}, sum = 0;
+    ptrdiff_t t = 0;
+    for (; t + 8 <= d; t += 8)
+        for (int l = 0; l < 8; l++) {
+            double difference = (x[t + l] * scale - shift[t + l]) - c[t + l];
+            s[l] += difference * difference;
+        }
+    for (; t < d; t++) {
+        double difference = (x[t] * scale - shift[t]) - c[t];
+        sum += difference * difference;
+    }
+    return sum + (((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7])));
+}

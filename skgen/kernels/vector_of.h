@@ -58,6 +58,8 @@ INLINE IVEC T(shift_left)(IVEC i, int by) {
 }
 INLINE IVEC T(shift_right)(IVEC i, int by) { return i >> by; }
 INLINE void T(add_to_double)(double *p, VEC v) { *p += v; }
+INLINE IVEC T(equal_int)(IVEC a, IVEC b) { return a == b ? -1 : 0; }
+INLINE INT T(smallest_lane_int)(IVEC v) { return v; }
 #else
 INLINE VEC T(splat)(REAL x) { return x - (VEC){0}; }
 INLINE IVEC T(splat_int)(INT x) { return x - (IVEC){0}; }
@@ -102,4 +104,32 @@ INLINE IVEC T(shift_right)(IVEC i, int by) { return i >> by; }
 INLINE void T(add_to_double)(double *p, VEC v) {
     for (int i = 0; i < LANES; i++) p[i] += v[i];
 }
+INLINE IVEC T(equal_int)(IVEC a, IVEC b) { return a == b; }
+INLINE INT T(smallest_lane_int)(IVEC v) {
+    INT s[LANES];
+    T(store_int)(s, v);
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) s[i] = s[i] < s[i + half] ? s[i] : s[i + half];
+    return s[0];
+}
+/* a0 b0 a1 b1 ... from the lower or the upper halves; every second lane of the pair a, b. */
+#  if defined(__clang__)
+#    define SHUFFLE(a, b, from)                                                   \
+        VEC r;                                                                    \
+        for (int i = 0; i < LANES; i++) {                                         \
+            int j = (from);                                                       \
+            r[i] = j < LANES ? a[j] : b[j - LANES];                               \
+        }                                                                         \
+        return r
+#  else
+#    define SHUFFLE(a, b, from)                                                   \
+        IVEC order;                                                               \
+        for (int i = 0; i < LANES; i++) order[i] = (from);                        \
+        return __builtin_shuffle(a, b, order)
+#  endif
+INLINE VEC T(interleave_low)(VEC a, VEC b) { SHUFFLE(a, b, i / 2 + (i % 2) * LANES); }
+INLINE VEC T(interleave_high)(VEC a, VEC b) { SHUFFLE(a, b, (LANES + i) / 2 + (i % 2) * LANES); }
+INLINE VEC T(even_lanes)(VEC a, VEC b) { SHUFFLE(a, b, 2 * i); }
+INLINE VEC T(odd_lanes)(VEC a, VEC b) { SHUFFLE(a, b, 2 * i + 1); }
+#  undef SHUFFLE
 #endif
