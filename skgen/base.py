@@ -116,7 +116,7 @@ def admit(
     *,
     reset,
     n_threads=1,
-    row_work=0.0,
+    row_work=None,
     accept_sparse=False,
     min_rows=1,
     check_finite=True,
@@ -125,7 +125,7 @@ def admit(
 
     C-ordered float32 and float64 arrays, memory maps included, are not copied. With
     ``check_finite=False`` the caller looks for NaN and infinities while it reads the rows anyway
-    and calls `require_finite`.
+    and calls `require_finite`. `row_work` gives the operations spent on a row of d features.
 
     Raises
     ------
@@ -162,7 +162,8 @@ def admit(
                 f"sample_weight sums to infinity (largest weight {largest:g}); divide the"
                 " weights by a constant"
             )
-    return Rows(X, weight, n_threads=n_threads, row_work=row_work)
+    work = 0.0 if row_work is None else row_work(X.shape[1])
+    return Rows(X, weight, n_threads=n_threads, row_work=work)
 
 
 def require_finite(estimator, X, finite=False):

@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 LEVELS = ("baseline", "avx2", "avx512")
-FAMILIES = ("moments", "kmeans", "gaussian", "seeding", "sparse")
+FAMILIES = ("moments", "seeding", "sparse", "kmeans", "gaussian")
 
 
 def available_levels():

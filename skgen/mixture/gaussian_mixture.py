@@ -250,18 +250,14 @@ class GaussianMixture(
         return rows
 
     def _admit(self, X, sample_weight=None, *, reset, min_rows=1):
-        work = 2.0 * self.n_components
-        if self.covariance_type == "full" and np.ndim(X) == 2:
-            work *= np.shape(X)[1]
-        if np.ndim(X) == 2:
-            work *= np.shape(X)[1]
+        power = 2 if self.covariance_type == "full" else 1
         return admit(
             self,
             X,
             sample_weight,
             reset=reset,
             n_threads=thread_count(self.n_jobs),
-            row_work=work,
+            row_work=lambda d: 2.0 * self.n_components * float(d) ** power,
             min_rows=min_rows,
             check_finite=not reset,
         )
@@ -281,19 +277,22 @@ class GaussianMixture(
 
     def _runs(self, task, model, rows, columns, given, continued, n_init):
         """Solutions of all starts that did not degenerate; an error if none is left."""
-        random_state = check_random_state(self.random_state)
-        seeds = random_state.randint(np.iinfo(np.int32).max, size=n_init)
+        streams = [check_random_state(self.random_state)]
+        if n_init > 1:
+            # A stream per start, so that starts may run in any order.
+            seeds = streams[0].randint(np.iinfo(np.int32).max, size=n_init)
+            streams = [np.random.RandomState(seed) for seed in seeds]
         at_a_time = self._parallel(n_init)
         if at_a_time > 1:
             rows = rows.with_threads(max(1, rows.n_threads // at_a_time))
             results = joblib.Parallel(at_a_time, prefer="threads")(
-                joblib.delayed(self._run)(task, model, rows, columns, given, False, i, seed)
-                for i, seed in enumerate(seeds)
+                joblib.delayed(self._run)(task, model, rows, columns, given, False, i, stream)
+                for i, stream in enumerate(streams)
             )
         else:
             results = [
-                self._run(task, model, rows, columns, given, continued, i, seed)
-                for i, seed in enumerate(seeds)
+                self._run(task, model, rows, columns, given, continued, i, stream)
+                for i, stream in enumerate(streams)
             ]
         failures = [result for result in results if isinstance(result, DegenerateComponent)]
         if len(failures) == n_init:
@@ -311,7 +310,7 @@ class GaussianMixture(
             )
         return [result for result in results if not isinstance(result, DegenerateComponent)]
 
-    def _run(self, task, model, rows, columns, given, continued, number, seed):
+    def _run(self, task, model, rows, columns, given, continued, number, random_state):
         """One start: a Solution, or the DegenerateComponent that ended it."""
         report = self._report(number)
         try:
@@ -319,9 +318,7 @@ class GaussianMixture(
             if continued:
                 params, start = self._fitted_params(), self.lower_bound_
             else:
-                params = self._initial_params(
-                    model, rows, columns, given, np.random.RandomState(seed)
-                )
+                params = self._initial_params(model, rows, columns, given, random_state)
             model = penalize_material_floor(model, params)
             with task.restart(number) as run:
                 monitor = Monitor(

@@ -16,8 +16,8 @@ from math import isfinite
 
 from skgen.solvers.solution import Solution
 
-# A fall of the objective below this share of its size is rounding.
-ROUNDING = {4: 1e-6, 8: 1e-12}
+# A fall of the objective below this share of its size counts as rounding (by bytes per number).
+ROUNDING = {4: 1e-6, 8: 5e-11}
 
 
 def em(model, params, rows, monitor):
@@ -50,4 +50,4 @@ def em(model, params, rows, monitor):
 
 def fell(value, before, dtype):
     """Whether the objective went down by more than rounding."""
-    return value < before - ROUNDING[dtype.itemsize] * (1.0 + abs(before)) and isfinite(before)
+    return isfinite(before) and value < before - ROUNDING[dtype.itemsize] * max(abs(before), 1e-3)
