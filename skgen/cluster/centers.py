@@ -136,15 +136,13 @@ class CentersEstimator(
         return self.cluster_centers_.shape[0]
 
     def _admit(self, X, sample_weight=None, *, reset):
-        n_clusters = self.n_clusters
-        width = np.shape(X)[1] if np.ndim(X) == 2 and not sparse.issparse(X) else 1
         return admit(
             self,
             X,
             sample_weight,
             reset=reset,
             n_threads=thread_count(getattr(self, "n_jobs", None)),
-            row_work=2.0 * n_clusters * width,
+            row_work=lambda n_features: 2.0 * self.n_clusters * n_features,
             accept_sparse=True,
             check_finite=not reset,
         )

@@ -13,7 +13,6 @@ import numpy as np
 
 from skgen.base import (
     FitTask,
-    Integral,
     StrOptions,
     announce,
     check_random_state,

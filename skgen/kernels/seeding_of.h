@@ -148,21 +148,31 @@ INLINE void T(try_rows)(const REAL *X, const REAL *end, const double *weight, pt
     for (int a = 0; a < n_active; a += LANES) {
         const int filled = n_active - a < LANES ? n_active - a : LANES;
         const REAL *x[LANES];
-        double lane_weight[LANES];
+        double weights[LANES];
         REAL closest[LANES], saved[LANES];
         INT bits[LANES];
-        for (int i = 0; i < LANES; i++) {
-            const ptrdiff_t row = active[a + (i < filled ? i : 0)];
-            x[i] = X + row * d;
-            lane_weight[i] = i < filled ? weight[row] : 0;
-            closest[i] = distance[row];
+        const double *lane_weight = weights;
+        VEC before;
+        if (active[a + filled - 1] - active[a] == LANES - 1) {
+            /* Neighbors, as nearly all are before bounds take hold: no need to collect. */
+            const ptrdiff_t row = active[a];
+            for (int i = 0; i < LANES; i++) x[i] = X + (row + i) * d;
+            lane_weight = weight + row;
+            before = T(load)(distance + row);
+        } else {
+            for (int i = 0; i < LANES; i++) {
+                const ptrdiff_t row = active[a + (i < filled ? i : 0)];
+                x[i] = X + row * d;
+                weights[i] = i < filled ? weight[row] : 0;
+                closest[i] = distance[row];
+            }
+            before = T(load)(closest);
         }
         VEC found[MOST_CANDIDATES];
         if (d > SHORT_REGISTERS * LANES)
             T(long_distances)(x, d, candidates, count, fresh, found);
         else
             T(short_distances)(x, end, d, candidates, count, found);
-        const VEC before = T(load)(closest);
         IVEC better = T(splat_int)(0);
         for (int c = 0; c < count; c++) {
             VEC less = before - found[c];
