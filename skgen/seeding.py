@@ -19,7 +19,8 @@ Grunau et al., "A nearly tight analysis of greedy k-means++" (2023).
 """
 
 from dataclasses import dataclass
-from math import isqrt, log
+from functools import cached_property
+from math import frexp, isfinite, isqrt, log
 
 import numpy as np
 from scipy import sparse
@@ -31,17 +32,37 @@ ROWS_WITHOUT_BUCKETS = 4096
 MOST_BUCKETS = 4096
 # A third moment this small against its bound is rounding.
 NEGLIGIBLE_SKEWNESS = 1e-7
+SMALLEST = float(np.finfo(np.float64).smallest_normal)
+# Masses are carried from step to step until this share of the last full count is left: what
+# rounding leaves of a mass that should be zero stays below 1e-12 of the others.
+RECOUNT = 1e-3
 # Rounding of the distances that the triangle inequality is applied to.
 BOUND_MARGIN = {np.dtype(np.float32): 1 - 1e-4, np.dtype(np.float64): 1 - 1e-10}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RowOrder:
-    """Rows of positive weight in an order that their content alone decides."""
+    """Rows of positive weight in an order that their content alone decides.
+
+    `key` has an item per row, `order` and `weight` one per place in the order. Times `scale`, a
+    power of two and nearly always one, squares of differences stay within the rows' dtype.
+    """
 
     order: np.ndarray
     key: np.ndarray
     weight: np.ndarray
+    scale: float
+
+    @cached_property
+    def first(self):
+        """Where along the order a row differs from the one before."""
+        key = self.key[self.order]
+        return np.flatnonzero(np.append(True, key[1:] != key[:-1]))
+
+    @property
+    def n_distinct(self):
+        """Number of different rows of positive weight."""
+        return self.first.size
 
     def draw(self, uniform):
         """Row numbers drawn by weight, from numbers in [0, 1)."""
@@ -102,8 +123,7 @@ def random_rows(rows, n, random_state, order=None):
     """
     if order is None:
         order = order_rows(rows)
-    key = order.key[order.order]
-    first = np.flatnonzero(np.append(True, key[1:] != key[:-1]))
+    first = order.first
     mass = np.add.reduceat(order.weight, first)
     drawn = np.empty(0, dtype=np.intp)
     while drawn.size < n:
@@ -125,6 +145,7 @@ class Search:
     def __init__(self, rows, order):
         self.rows, self.order = rows, order
         self.is_sparse = sparse.issparse(rows.X)
+        self.scale = rows.dtype.type(order.scale)
         self.distance = np.full(rows.n_rows, np.inf, dtype=rows.dtype)
         self.nearest = np.zeros(rows.n_rows, dtype=np.int32)
         self.improved = np.ones(rows.n_rows, dtype=np.uint8)
@@ -137,7 +158,7 @@ class Search:
             self.bucket[order.order] = np.arange(n_drawable) // self.bucket_rows
         self.n_buckets = -(-n_drawable // self.bucket_rows)
         self.mass = None
-        self.potential = np.inf
+        self.potential, self.counted = 0.0, np.inf
 
     def draw(self, uniform):
         """Row numbers drawn by weight times squared distance, from numbers in [0, 1)."""
@@ -163,9 +184,9 @@ class Search:
         best, most, improved = 0, -1.0, None
         step = kernels.seeding.MOST_CANDIDATES_AT_ONCE
         for start in range(0, len(points), step):
-            some = points[start : start + step]
+            some = points[start : start + step] * self.scale
             self.improved = np.empty(self.rows.n_rows, dtype=np.uint8)
-            params = self, self.operand(some), self.reach(some, centers)
+            params = self, self.operand(some), self.reach(some, centers * self.scale)
             gain = self.rows.sum(_try_candidates, params).value
             winner = int(gain.argmax())
             if gain[winner] > most:
@@ -185,14 +206,23 @@ class Search:
 
     def accept(self, center, number):
         """Make `center` center `number`."""
-        params = self, self.operand(center[None]), number
-        self.mass = self.rows.sum(_accept_center, params).value
-        self.potential = float(self.mass.sum())
+        params = self, self.operand(center[None] * self.scale), number
+        change = self.rows.sum(_accept_center, params).value
+        if number > 0:
+            self.mass = np.maximum(self.mass + change, 0.0)
+            self.potential = float(self.mass.sum())
+        if self.potential < RECOUNT * self.counted:
+            self.mass = self.rows.sum(_count_masses, self).value
+            self.potential = self.counted = float(self.mass.sum())
         if not np.isfinite(self.potential):
             raise ValueError(
-                f"squared distances between rows of X overflow {self.rows.dtype}; divide X by a"
-                " constant"
+                "squared distances between rows of X, times sample_weight, overflow; divide"
+                " sample_weight by a constant"
             )
+
+    def entries(self, X):
+        """X, scaled, as the kernels take it."""
+        return entries(X if self.scale == 1 else X * self.scale)
 
     def operand(self, points):
         """Points as the kernels take them: CSR kernels need their squared norms too."""
@@ -219,7 +249,7 @@ def _try_candidates(block, params):
     gain = np.empty(len(operand[0]))
     kernel = kernels.sparse if search.is_sparse else kernels.seeding
     kernel.try_candidates(
-        *entries(block.X),
+        *search.entries(block.X),
         block.weight,
         *operand,
         search.distance[block.span],
@@ -233,10 +263,10 @@ def _try_candidates(block, params):
 
 def _accept_center(block, params):
     search, operand, number = params
-    mass = np.zeros(search.n_buckets)
+    change = np.zeros(search.n_buckets)
     kernel = kernels.sparse if search.is_sparse else kernels.seeding
     kernel.accept_center(
-        *entries(block.X),
+        *search.entries(block.X),
         block.weight,
         *operand,
         number,
@@ -245,7 +275,15 @@ def _accept_center(block, params):
         search.bucket[block.span],
         search.distance[block.span],
         search.nearest[block.span],
-        mass,
+        change,
+    )
+    return Total(change)
+
+
+def _count_masses(block, search):
+    mass = np.zeros(search.n_buckets)
+    kernels.seeding.add_masses(
+        block.weight, search.distance[block.span], search.bucket[block.span], mass
     )
     return Total(mass)
 
@@ -265,11 +303,18 @@ def order_rows(rows):
     kernels.seeding.combine_keys(first, second, bounds, key)
     order = np.argsort(key)
     if rows.weight is None:
-        return RowOrder(order, key, np.ones(rows.n_rows))
+        return RowOrder(order, key, np.ones(rows.n_rows), safe_scale(scale, rows.dtype))
     weight = rows.weight[order]
     if not weight.all():
         order, weight = order[weight > 0.0], weight[weight > 0.0]
-    return RowOrder(order, key, weight)
+    return RowOrder(order, key, weight, safe_scale(scale, rows.dtype))
+
+
+def safe_scale(inverse, dtype):
+    """A power of two to multiply data by whose squared deviations need it, else one."""
+    exponent = frexp(inverse)[1]
+    limit = np.finfo(dtype).maxexp
+    return 1.0 if abs(exponent) < limit // 4 else 2.0 ** min(max(exponent, 2 - limit), limit - 2)
 
 
 def center_and_scale(rows):
@@ -279,7 +324,9 @@ def center_and_scale(rows):
     if not sparse.issparse(rows.X):
         origin += rows.X[0]
     deviations = rows.sum(_deviations, origin)
-    scale = 1.0 / deviations.largest if deviations.largest > 0.0 else 1.0
+    if not (isfinite(deviations.largest) and np.isfinite(deviations.total).all()):
+        raise ValueError("sums of differences between rows of X overflow; divide X by a constant")
+    scale = 1.0 / max(deviations.largest, SMALLEST) if deviations.largest > 0.0 else 1.0
     return origin + deviations.total / rows.weight_sum, scale
 
 

@@ -19,11 +19,11 @@ cdef extern from "seeding.h" nogil:
     void accept_center_float(
         const float *X, const double *weight, Py_ssize_t n, Py_ssize_t d, const float *center,
         int32_t label, int bits, const uint8_t *improved, float *distance, int32_t *nearest,
-        const uint16_t *bucket, double *mass)
+        const uint16_t *bucket, double *change)
     void accept_center_double(
         const double *X, const double *weight, Py_ssize_t n, Py_ssize_t d, const double *center,
         int32_t label, int bits, const uint8_t *improved, double *distance, int32_t *nearest,
-        const uint16_t *bucket, double *mass)
+        const uint16_t *bucket, double *change)
     double add_deviations_float(
         const float *X, const double *weight, Py_ssize_t n, Py_ssize_t d, const double *origin,
         double *total, double *largest)
@@ -75,18 +75,21 @@ def accept_center(
     int32_t label, int bits, const uint8_t[::1] improved, const uint16_t[::1] bucket,
     floating[::1] distance,  # in, out
     int32_t[::1] nearest,  # in, out
-    double[::1] mass,  # in, out
+    double[::1] change,  # in, out
 ):
-    """Move rows that `improved` marks with a bit of `bits` to `center`; add up bucket masses."""
+    """Move rows that `improved` marks with a bit of `bits` to `center` if it is closer.
+
+    The change of weight * distance is added to `change`, at the row's bucket.
+    """
     with nogil:
         if floating is float:
             accept_center_float(
                 &X[0, 0], &weight[0], X.shape[0], X.shape[1], &center[0, 0], label, bits,
-                &improved[0], &distance[0], &nearest[0], &bucket[0], &mass[0])
+                &improved[0], &distance[0], &nearest[0], &bucket[0], &change[0])
         else:
             accept_center_double(
                 &X[0, 0], &weight[0], X.shape[0], X.shape[1], &center[0, 0], label, bits,
-                &improved[0], &distance[0], &nearest[0], &bucket[0], &mass[0])
+                &improved[0], &distance[0], &nearest[0], &bucket[0], &change[0])
 
 
 def add_deviations(
@@ -143,6 +146,17 @@ def project(
             project_double(
                 &X[0, 0], X.shape[0], X.shape[1], &mean[0], scale, &direction[0], &other[0],
                 &first[0], &second[0])
+
+
+def add_masses(
+    const double[::1] weight, const floating[::1] distance, const uint16_t[::1] bucket,
+    double[::1] mass,  # in, out
+):
+    """Add weight * distance of every row to the mass of its bucket."""
+    cdef Py_ssize_t i
+    with nogil:
+        for i in range(weight.shape[0]):
+            mass[bucket[i]] += weight[i] * <double>distance[i]
 
 
 def find_range(

@@ -23,11 +23,39 @@
     }
 #endif
 
-/* Squared distances of one row to `count` candidates, in registers along the features; d is at
- * least LANES. The last register overlaps the one before it, `fresh` marks its new lanes. */
-INLINE void T(row_distances)(const REAL *x, ptrdiff_t d, const REAL *candidates, const int count,
-                             IVEC fresh, REAL *out) {
-    VEC sums[MOST_CANDIDATES];
+/* Rows up to this many registers long are turned so that each row has a lane. */
+#define SHORT_REGISTERS 3
+
+/* The sums of the lanes of LANES registers, one in each lane; v is overwritten. */
+INLINE VEC T(sum_each)(VEC *v) {
+#ifndef SKGEN_ONE_LANE
+    for (int n = LANES / 2; n > 0; n /= 2)
+        for (int i = 0; i < n; i++)
+            v[i] = T(even_lanes)(v[2 * i], v[2 * i + 1]) + T(odd_lanes)(v[2 * i], v[2 * i + 1]);
+#endif
+    return v[0];
+}
+
+/* Turn LANES registers: lane i of register j becomes lane j of register i. */
+INLINE void T(transpose)(VEC *v) {
+#ifndef SKGEN_ONE_LANE
+    VEC turned[LANES];
+    for (int stage = 1; stage < LANES; stage *= 2) {
+        for (int i = 0; i < LANES / 2; i++) {
+            turned[2 * i] = T(interleave_low)(v[i], v[i + LANES / 2]);
+            turned[2 * i + 1] = T(interleave_high)(v[i], v[i + LANES / 2]);
+        }
+        for (int i = 0; i < LANES; i++) v[i] = turned[i];
+    }
+#else
+    (void)v;
+#endif
+}
+
+/* Sums of squared differences of one row of at least LANES features, still spread over lanes.
+ * The last register overlaps the one before it; `fresh` marks its new lanes. */
+INLINE void T(spread_distances)(const REAL *x, ptrdiff_t d, const REAL *candidates,
+                                const int count, IVEC fresh, VEC *sums) {
     for (int c = 0; c < count; c++) sums[c] = T(splat)(0);
     ptrdiff_t f = 0;
     for (; f + LANES <= d; f += LANES) {
@@ -45,7 +73,6 @@ INLINE void T(row_distances)(const REAL *x, ptrdiff_t d, const REAL *candidates,
             sums[c] += difference * difference;
         }
     }
-    for (int c = 0; c < count; c++) out[c] = T(sum_lanes)(sums[c]);
 }
 
 INLINE IVEC T(fresh_lanes)(ptrdiff_t d) {
@@ -54,76 +81,101 @@ INLINE IVEC T(fresh_lanes)(ptrdiff_t d) {
     return T(load_int)(fresh);
 }
 
-INLINE REAL T(short_distance)(const REAL *x, const REAL *y, ptrdiff_t d) {
-    REAL sums[4] = {0, 0, 0, 0};
+/* Squared distances of LANES long rows to the candidates. */
+INLINE void T(long_distances)(const REAL *const *x, ptrdiff_t d, const REAL *candidates,
+                              const int count, IVEC fresh, VEC *found) {
+    VEC spread[MOST_CANDIDATES][LANES], sums[MOST_CANDIDATES];
+    for (int i = 0; i < LANES; i++) {
+        T(spread_distances)(x[i], d, candidates, count, fresh, sums);
+        for (int c = 0; c < count; c++) spread[c][i] = sums[c];
+    }
+    for (int c = 0; c < count; c++) found[c] = T(sum_each)(spread[c]);
+}
+
+/* The same for short rows; memory from `end` on must not be read. */
+INLINE void T(short_distances)(const REAL *const *x, const REAL *end, ptrdiff_t d,
+                               const REAL *candidates, const int count, VEC *found) {
+    for (int c = 0; c < count; c++) found[c] = T(splat)(0);
+    for (ptrdiff_t first = 0; first < d; first += LANES) {
+        const ptrdiff_t last = first + LANES < d ? first + LANES : d;
+        const ptrdiff_t from = last < LANES ? 0 : last - LANES;
+        VEC turned[LANES];
+        for (int i = 0; i < LANES; i++) {
+            if (x[i] + from + LANES <= end) turned[i] = T(load)(x[i] + from);
+            else {
+                REAL copy[LANES] = {0};
+                for (ptrdiff_t f = from; f < last; f++) copy[f - from] = x[i][f];
+                turned[i] = T(load)(copy);
+            }
+        }
+        T(transpose)(turned);
+        for (ptrdiff_t f = first; f < last; f++) {
+            const VEC v = turned[f - from];
+            for (int c = 0; c < count; c++) {
+                VEC difference = v - T(splat)(candidates[c * d + f]);
+                found[c] += difference * difference;
+            }
+        }
+    }
+}
+
+INLINE REAL T(one_distance)(const REAL *x, const REAL *y, ptrdiff_t d) {
+    REAL sums[PARTS] = {0};
     ptrdiff_t f = 0;
-    for (; f + 4 <= d; f += 4)
-        for (int i = 0; i < 4; i++) {
-            REAL difference = x[f + i] - y[f + i];
-            sums[i] += difference * difference;
+    for (; f + PARTS <= d; f += PARTS)
+        for (int p = 0; p < PARTS; p++) {
+            REAL difference = x[f + p] - y[f + p];
+            sums[p] += difference * difference;
         }
-    for (; f < d; f++) {
+    for (int p = 0; f < d; f++, p++) {
         REAL difference = x[f] - y[f];
-        sums[0] += difference * difference;
+        sums[p] += difference * difference;
     }
-    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    for (int half = PARTS / 2; half > 0; half /= 2)
+        for (int p = 0; p < half; p++) sums[p] += sums[p + half];
+    return sums[0];
 }
 
-/* Long rows: one row at a time. */
-INLINE void T(try_long_rows)(const REAL *X, const double *weight, ptrdiff_t d,
-                             const REAL *candidates, const int count, const REAL *distance,
-                             const int32_t *active, int n_active, uint8_t *improved,
-                             double *gain) {
+/* Try the candidates on the active rows of a chunk, LANES rows at a time. */
+INLINE void T(try_rows)(const REAL *X, const REAL *end, const double *weight, ptrdiff_t d,
+                        const REAL *candidates, const int count, const REAL *distance,
+                        const int32_t *active, int n_active, uint8_t *improved, double *gain) {
     const IVEC fresh = T(fresh_lanes)(d);
-    for (int a = 0; a < n_active; a++) {
-        const ptrdiff_t i = active[a];
-        REAL found[MOST_CANDIDATES];
-        T(row_distances)(X + i * d, d, candidates, count, fresh, found);
-        int bits = 0;
-        for (int c = 0; c < count; c++) {
-            REAL saved = distance[i] - found[c];
-            saved = saved > 0 ? saved : 0;
-            gain[c] += weight[i] * (double)saved;
-            bits |= (saved > 0) << c;
-        }
-        improved[i] = (uint8_t)bits;
-    }
-}
-
-/* Short rows: LANES rows at a time, one in each lane; `panel` holds 2 * LANES * LANES. */
-INLINE void T(try_short_rows)(const REAL *X, const double *weight, ptrdiff_t d,
-                              const REAL *candidates, const int count, const REAL *distance,
-                              const int32_t *active, int n_active, uint8_t *improved,
-                              double *gain) {
-    REAL panel[2 * LANES * LANES];
+    const VEC zero = T(splat)(0);
     double lane_gain[MOST_CANDIDATES][LANES];
     for (int c = 0; c < count; c++)
         for (int i = 0; i < LANES; i++) lane_gain[c][i] = 0;
     for (int a = 0; a < n_active; a += LANES) {
         const int filled = n_active - a < LANES ? n_active - a : LANES;
-        double lane_weight[LANES];
+        const REAL *x[LANES];
+        double weights[LANES];
         REAL closest[LANES], saved[LANES];
         INT bits[LANES];
-        for (int i = 0; i < LANES; i++) {
-            const ptrdiff_t row = active[a + (i < filled ? i : filled - 1)];
-            const REAL *x = X + row * d;
-            for (ptrdiff_t f = 0; f < d; f++) panel[f * LANES + i] = x[f];
-            lane_weight[i] = i < filled ? weight[row] : 0;
-            closest[i] = distance[row];
-        }
-        VEC sums[MOST_CANDIDATES];
-        for (int c = 0; c < count; c++) sums[c] = T(splat)(0);
-        for (ptrdiff_t f = 0; f < d; f++) {
-            VEC v = T(load)(panel + f * LANES);
-            for (int c = 0; c < count; c++) {
-                VEC difference = v - T(splat)(candidates[c * d + f]);
-                sums[c] += difference * difference;
+        const double *lane_weight = weights;
+        VEC before;
+        if (active[a + filled - 1] - active[a] == LANES - 1) {
+            /* Neighbors, as nearly all are before bounds take hold: no need to collect. */
+            const ptrdiff_t row = active[a];
+            for (int i = 0; i < LANES; i++) x[i] = X + (row + i) * d;
+            lane_weight = weight + row;
+            before = T(load)(distance + row);
+        } else {
+            for (int i = 0; i < LANES; i++) {
+                const ptrdiff_t row = active[a + (i < filled ? i : 0)];
+                x[i] = X + row * d;
+                weights[i] = i < filled ? weight[row] : 0;
+                closest[i] = distance[row];
             }
+            before = T(load)(closest);
         }
-        const VEC before = T(load)(closest), zero = T(splat)(0);
+        VEC found[MOST_CANDIDATES];
+        if (d > SHORT_REGISTERS * LANES)
+            T(long_distances)(x, d, candidates, count, fresh, found);
+        else
+            T(short_distances)(x, end, d, candidates, count, found);
         IVEC better = T(splat_int)(0);
         for (int c = 0; c < count; c++) {
-            VEC less = before - sums[c];
+            VEC less = before - found[c];
             better |= T(above)(less, zero) & T(splat_int)((INT)1 << c);
             T(store)(saved, T(larger)(less, zero));
             for (int i = 0; i < LANES; i++) lane_gain[c][i] += lane_weight[i] * (double)saved[i];
@@ -154,37 +206,28 @@ static void T(try_candidates)(const REAL *X, const double *weight, ptrdiff_t n, 
             n_active += distance[start + i] > threshold[nearest[start + i]];
         }
         if (!n_active) continue;
-#define TRY_LONG(fixed)                                                                           \
-    T(try_long_rows)(X + start * d, weight + start, d, candidates, fixed, distance + start,       \
-                     active, n_active, improved + start, gain)
-#define TRY_SHORT(fixed)                                                                          \
-    T(try_short_rows)(X + start * d, weight + start, d, candidates, fixed, distance + start,      \
-                      active, n_active, improved + start, gain)
-        if (d >= 2 * LANES) { FOR_EACH_COUNT(TRY_LONG) }
-        else { FOR_EACH_COUNT(TRY_SHORT) }
-#undef TRY_LONG
-#undef TRY_SHORT
+#define TRY(fixed)                                                                                \
+    T(try_rows)(X + start * d, X + n * d, weight + start, d, candidates, fixed,                   \
+                distance + start, active, n_active, improved + start, gain)
+        FOR_EACH_COUNT(TRY)
+#undef TRY
     }
 }
 
 /* Make `center` number `label`: rows with a bit of `bits` set move to it if it is closer. Adds
- * weight * distance of every row to the mass of the row's bucket. */
+ * the change of weight * distance to the mass of the row's bucket. */
 static void T(accept_center)(const REAL *X, const double *weight, ptrdiff_t n, ptrdiff_t d,
                              const REAL *center, int32_t label, int bits,
                              const uint8_t *improved, REAL *distance, int32_t *nearest,
-                             const uint16_t *bucket, double *mass) {
-    const IVEC fresh = T(fresh_lanes)(d);
+                             const uint16_t *bucket, double *change) {
     for (ptrdiff_t i = 0; i < n; i++) {
-        if (improved[i] & bits) {
-            REAL found;
-            if (d >= 2 * LANES) T(row_distances)(X + i * d, d, center, 1, fresh, &found);
-            else found = T(short_distance)(X + i * d, center, d);
-            if (found < distance[i]) {
-                distance[i] = found;
-                nearest[i] = label;
-            }
+        if (!(improved[i] & bits)) continue;
+        const REAL found = T(one_distance)(X + i * d, center, d), before = distance[i];
+        if (found < before) {
+            distance[i] = found;
+            nearest[i] = label;
+            change[bucket[i]] -= weight[i] * (double)(before - found);
         }
-        mass[bucket[i]] += weight[i] * (double)distance[i];
     }
 }
 

@@ -84,20 +84,21 @@ def accept_center(
     int32_t label, int bits, const uint8_t[::1] improved, const uint16_t[::1] bucket,
     floating[::1] distance,  # in, out
     int32_t[::1] nearest,  # in, out
-    double[::1] mass,  # in, out
+    double[::1] change,  # in, out
 ):
     """As seeding.accept_center."""
     cdef Py_ssize_t i
     cdef floating found
     with nogil:
         for i in range(weight.shape[0]):
-            if improved[i] & bits:
-                found = <floating>squared_distance(
-                    &data[0], &indices[0], indptr[i], indptr[i + 1], &center[0, 0], square[0])
-                if found < distance[i]:
-                    distance[i] = found
-                    nearest[i] = label
-            mass[bucket[i]] += weight[i] * <double>distance[i]
+            if not improved[i] & bits:
+                continue
+            found = <floating>squared_distance(
+                &data[0], &indices[0], indptr[i], indptr[i + 1], &center[0, 0], square[0])
+            if found < distance[i]:
+                change[bucket[i]] -= weight[i] * <double>(distance[i] - found)
+                distance[i] = found
+                nearest[i] = label
 
 
 def add_entries(
@@ -169,3 +170,120 @@ def project(
                 b += x * other[indices[p]]
             first[i] = a
             second[i] = b
+
+
+cdef inline int32_t best_center(
+    const floating *data, const integral *indices, integral begin, integral end,
+    const double *turned, const double *minus, double *score, Py_ssize_t k,
+) noexcept nogil:
+    """The largest <x, c_j> + minus_j; ties go to the lowest number. `turned` is (d, k)."""
+    cdef Py_ssize_t j
+    cdef int32_t best = 0
+    cdef integral p
+    cdef double x
+    cdef const double *row
+    for j in range(k):
+        score[j] = minus[j]
+    for p in range(begin, end):
+        x = data[p]
+        row = turned + <Py_ssize_t>indices[p] * k
+        for j in range(k):
+            score[j] += x * row[j]
+    for j in range(1, k):
+        if score[j] > score[best]:
+            best = <int32_t>j
+    return best
+
+
+cdef inline void move_row(
+    const floating *data, const integral *indices, integral begin, integral end, double weight,
+    double *total,
+) noexcept nogil:
+    cdef integral p
+    for p in range(begin, end):
+        total[indices[p]] += weight * <double>data[p]
+
+
+def nearest(
+    const floating[::1] data, const integral[::1] indices, const integral[::1] indptr,
+    const double[:, ::1] turned, const double[::1] minus, double[::1] score,
+    int32_t[::1] labels,  # out
+):
+    """Nearest center of each row. `turned` is the transpose of the centers, minus -|c|^2 / 2."""
+    cdef Py_ssize_t i, k = minus.shape[0]
+    with nogil:
+        for i in range(labels.shape[0]):
+            labels[i] = best_center(
+                &data[0], &indices[0], indptr[i], indptr[i + 1], &turned[0, 0], &minus[0],
+                &score[0], k)
+
+
+def step(
+    const floating[::1] data, const integral[::1] indices, const integral[::1] indptr,
+    const double[::1] weight, const double[:, ::1] turned, const double[::1] minus,
+    double[::1] score,
+    int32_t[::1] labels,  # in, out
+    double[:, ::1] sums,  # in, out
+    double[::1] weights,  # in, out
+    int64_t[::1] members,  # in, out
+    uint8_t[::1] touched,  # in, out
+    bint fresh,
+):
+    """Label the rows by their nearest center and add up what moves between the clusters.
+
+    With `fresh` every row is added to its cluster. Returns how many labels changed.
+    """
+    cdef Py_ssize_t i, k = minus.shape[0]
+    cdef int64_t changed = 0
+    cdef int32_t before, now
+    cdef integral begin, end
+    with nogil:
+        for i in range(labels.shape[0]):
+            begin, end = indptr[i], indptr[i + 1]
+            before = labels[i]
+            now = best_center(
+                &data[0], &indices[0], begin, end, &turned[0, 0], &minus[0], &score[0], k)
+            labels[i] = now
+            if not weight[i] > 0:
+                continue
+            changed += before != now
+            if fresh or before != now:
+                move_row(&data[0], &indices[0], begin, end, weight[i], &sums[now, 0])
+                weights[now] += weight[i]
+                members[now] += 1
+                touched[now] = 1
+            if not fresh and before != now and before >= 0:
+                move_row(&data[0], &indices[0], begin, end, -weight[i], &sums[before, 0])
+                weights[before] -= weight[i]
+                members[before] -= 1
+                touched[before] = 1
+    return changed
+
+
+def squared_distances(
+    const floating[::1] data, const integral[::1] indices, const integral[::1] indptr,
+    const floating[:, ::1] centers, const double[::1] squares, const int32_t[::1] labels,
+    double[::1] distances,  # out
+):
+    """Squared distance of each row to the center of its label."""
+    cdef Py_ssize_t i
+    with nogil:
+        for i in range(labels.shape[0]):
+            distances[i] = squared_distance(
+                &data[0], &indices[0], indptr[i], indptr[i + 1], &centers[labels[i], 0],
+                squares[labels[i]])
+
+
+def distances_to_all(
+    const floating[::1] data, const integral[::1] indices, const integral[::1] indptr,
+    const floating[:, ::1] centers, const double[::1] squares,
+    floating[:, ::1] distances,  # out
+):
+    """Euclidean distance of each row to each center."""
+    cdef Py_ssize_t i, j
+    with nogil:
+        for i in range(distances.shape[0]):
+            for j in range(distances.shape[1]):
+                distances[i, j] = <floating>sqrt(squared_distance(
+                    &data[0], &indices[0], indptr[i], indptr[i + 1], &centers[j, 0],
+                    squares[j]))
