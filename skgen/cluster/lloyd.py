@@ -578,7 +578,7 @@ def _assign_block(block, call):
     specialized("squared_distances", block.X.dtype)(
         block.X, np.zeros_like(frame.shift), call.centers, labels, distances, frame.scale
     )
-    inertia = float(block.weight @ distances)
+    inertia = float((block.weight * distances).sum())
     if call.distances is not None:
         call.distances[block.span] = np.sqrt(distances) / frame.scale
     return Total(inertia)

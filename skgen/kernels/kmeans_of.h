@@ -4,31 +4,18 @@
 
 #undef TILE
 #undef EPSILON
-#undef BIG
 #undef LOG_LANES
 #define TILE (POINT_VECTORS * LANES)
 #if defined(REAL_IS_FLOAT)
 #  define EPSILON FLT_EPSILON
-/* No score of clamped numbers overflows; see pack. */
-#  define BIG 1e30f
 #else
 #  define EPSILON DBL_EPSILON
-#  define BIG 1e290
 #endif
 #define LOG_LANES (LANES == 16 ? 4 : LANES == 8 ? 3 : LANES == 4 ? 2 : LANES == 2 ? 1 : 0)
 
-/* One number about the origin. Rows of a fit never reach the clamp (scale follows the largest of them);
- * a row 1e30 times farther out than the centers may at predict, and then keeps a finite score. */
-INLINE REAL T(moved)(REAL x, REAL shift, REAL scale) {
-    REAL v = x * scale - shift;
-    v = v > -BIG ? v : -BIG;
-    return v < BIG ? v : BIG;
-}
-
-INLINE VEC T(moved_vector)(VEC x, VEC shift, VEC scale) {
-    VEC v = x * scale - shift;
-    return T(smaller)(T(larger)(v, T(splat)(-BIG)), T(splat)(BIG));
-}
+/* Numbers about the origin. */
+INLINE REAL T(moved)(REAL x, REAL shift, REAL scale) { return x * scale - shift; }
+INLINE VEC T(moved_vector)(VEC x, VEC shift, VEC scale) { return x * scale - shift; }
 
 static REAL *T(allocate)(size_t count) {
 #if defined(__GNUC__) && !defined(_WIN32)
@@ -126,10 +113,14 @@ INLINE void T(pack_columns)(const REAL *x, ptrdiff_t left, ptrdiff_t d, const RE
     }
 }
 
-/* Keep the best of `width` centers, numbered from `first`, for each row of a tile. */
+/* Scores of a tile of rows with `width` centers; keep the best and its number in best and label.
+ *
+ * The comparisons are a plain loop over the stored scores: gcc makes blends of it, while the same lines
+ * on vectors in registers become three logical operations or even scalar code. */
 INLINE void T(score_points)(const REAL *x, const REAL *group, ptrdiff_t d, INT first, const int width,
-                            VEC *best, IVEC *label) {
+                            REAL *best, INT *label) {
     VEC s[POINT_CENTERS][POINT_VECTORS];
+    REAL score[POINT_CENTERS][TILE];
     UNROLL for (int c = 0; c < width; c++)
         UNROLL for (int v = 0; v < POINT_VECTORS; v++) s[c][v] = T(splat)(group[c]);
     for (ptrdiff_t t = 0; t < d; t++) {
@@ -141,25 +132,29 @@ INLINE void T(score_points)(const REAL *x, const REAL *group, ptrdiff_t d, INT f
             UNROLL for (int v = 0; v < POINT_VECTORS; v++) s[c][v] = s[c][v] + y[v] * center;
         }
     }
-    UNROLL for (int c = 0; c < width; c++) {
-        IVEC j = T(splat_int)(first + c);
-        UNROLL for (int v = 0; v < POINT_VECTORS; v++) {
-            /* Strictly above: of equals the lowest number stays. */
-            IVEC better = T(above)(s[c][v], best[v]);
-            best[v] = T(choose)(better, s[c][v], best[v]);
-            label[v] = T(choose_int)(better, j, label[v]);
+    UNROLL for (int c = 0; c < width; c++)
+        UNROLL for (int v = 0; v < POINT_VECTORS; v++) T(store)(&score[c][v * LANES], s[c][v]);
+    for (int i = 0; i < TILE; i++) {
+        REAL top = best[i];
+        INT id = label[i];
+        /* Strictly above: of equals the lowest number stays. */
+        UNROLL for (int c = 0; c < width; c++) {
+            int better = score[c][i] > top;
+            top = better ? score[c][i] : top;
+            id = better ? first + c : id;
         }
+        best[i] = top;
+        label[i] = id;
     }
 }
 
 INLINE void T(nearest_points)(const REAL *x, const REAL *packed, ptrdiff_t k, ptrdiff_t d, int32_t *labels) {
-    VEC best[POINT_VECTORS];
-    IVEC label[POINT_VECTORS];
-    INT found[TILE];
+    REAL best[TILE];
+    INT label[TILE];
     ptrdiff_t first = 0;
-    UNROLL for (int v = 0; v < POINT_VECTORS; v++) {
-        best[v] = T(splat)(-(REAL)HUGE_VAL);
-        label[v] = T(splat_int)(0);
+    for (int i = 0; i < TILE; i++) {
+        best[i] = -(REAL)HUGE_VAL;
+        label[i] = 0;
     }
     for (; first + POINT_CENTERS <= k; first += POINT_CENTERS) {
         T(score_points)(x, packed, d, (INT)first, POINT_CENTERS, best, label);
@@ -172,8 +167,7 @@ INLINE void T(nearest_points)(const REAL *x, const REAL *packed, ptrdiff_t k, pt
     case 4: T(score_points)(x, packed, d, (INT)first, 4, best, label); break;
     case 5: T(score_points)(x, packed, d, (INT)first, 5, best, label); break;
     }
-    UNROLL for (int v = 0; v < POINT_VECTORS; v++) T(store_int)(found + v * LANES, label[v]);
-    for (int i = 0; i < TILE; i++) labels[i] = (int32_t)found[i];
+    for (int i = 0; i < TILE; i++) labels[i] = (int32_t)label[i];
 }
 
 /* ---- the statistic --------------------------------------------------------------------------- */
@@ -255,11 +249,25 @@ INLINE void T(pack_row)(const REAL *x, ptrdiff_t d, const REAL *shift, REAL scal
     for (ptrdiff_t t = from; t < d; t++) out[t - from] = T(moved)(x[t], shift[t], scale);
 }
 
-/* Score a tile of rows against `width` vectors of centers; keep per lane the best, its center and, if
- * `two`, the best of the others. */
-INLINE void T(score_panel)(const REAL *rows, ptrdiff_t d, const REAL *packed, const INT *ids,
-                           const int width, const int two, VEC *best, VEC *second, IVEC *label) {
+/* Per row of a tile and lane: the best score, the vector of centers it came from, the second best. */
+typedef struct {
+    REAL best[PANEL_ROWS * LANES], second[PANEL_ROWS * LANES];
+    INT vector[PANEL_ROWS * LANES];
+} T(contest);
+
+INLINE void T(start_contest)(T(contest) *c) {
+    for (int i = 0; i < PANEL_ROWS * LANES; i++) {
+        c->best[i] = c->second[i] = -(REAL)HUGE_VAL;
+        c->vector[i] = 0;
+    }
+}
+
+/* Score a tile of rows against `width` vectors of centers from number `vector` on; `two` keeps the
+ * second best as well. The comparisons are a plain loop for the reason given at score_points. */
+INLINE void T(score_panel)(const REAL *rows, ptrdiff_t d, const REAL *packed, INT vector, const int width,
+                           const int two, T(contest) *c) {
     VEC s[PANEL_ROWS][2];
+    REAL score[2][PANEL_ROWS * LANES];
     const ptrdiff_t next = (1 + d) * LANES;
     UNROLL for (int w = 0; w < width; w++) {
         VEC start = T(load)(packed + w * next);
@@ -278,43 +286,63 @@ INLINE void T(score_panel)(const REAL *rows, ptrdiff_t d, const REAL *packed, co
         }
         rows += PANEL_ROWS * CHUNK;
     }
-    UNROLL for (int w = 0; w < width; w++) {
-        IVEC id = T(load_int)(ids + w * LANES);
-        UNROLL for (int r = 0; r < PANEL_ROWS; r++) {
-            if (two) second[r] = T(larger)(second[r], T(smaller)(s[r][w], best[r]));
-            IVEC better = T(above)(s[r][w], best[r]);
-            best[r] = T(choose)(better, s[r][w], best[r]);
-            label[r] = T(choose_int)(better, id, label[r]);
+    UNROLL for (int w = 0; w < width; w++)
+        UNROLL for (int r = 0; r < PANEL_ROWS; r++) T(store)(&score[w][r * LANES], s[r][w]);
+    for (int i = 0; i < PANEL_ROWS * LANES; i++) {
+        REAL top = c->best[i], runner = c->second[i];
+        INT from = c->vector[i];
+        UNROLL for (int w = 0; w < width; w++) {
+            REAL value = score[w][i];
+            int better = value > top;
+            if (two) {
+                REAL loser = better ? top : value;
+                runner = loser > runner ? loser : runner;
+            }
+            top = better ? value : top;
+            from = better ? vector + w : from;
         }
+        c->best[i] = top;
+        c->vector[i] = from;
+        if (two) c->second[i] = runner;
     }
 }
 
 /* One tile against vectors [first, last) of centers. */
-INLINE void T(score_panels)(const REAL *rows, ptrdiff_t d, const REAL *packed, const INT *ids,
-                            ptrdiff_t first, ptrdiff_t last, const int two, VEC *best, VEC *second,
-                            IVEC *label) {
+INLINE void T(score_panels)(const REAL *rows, ptrdiff_t d, const REAL *packed, ptrdiff_t first,
+                            ptrdiff_t last, const int two, T(contest) *c) {
     const ptrdiff_t size = (1 + d) * LANES;
     ptrdiff_t v = first;
-    for (; v + 2 <= last; v += 2)
-        T(score_panel)(rows, d, packed + v * size, ids + v * LANES, 2, two, best, second, label);
-    if (v < last)
-        T(score_panel)(rows, d, packed + v * size, ids + v * LANES, 1, two, best, second, label);
+    T(start_contest)(c);
+    for (; v + 2 <= last; v += 2) T(score_panel)(rows, d, packed + v * size, (INT)v, 2, two, c);
+    if (v < last) T(score_panel)(rows, d, packed + v * size, (INT)v, 1, two, c);
 }
 
-/* The winner among the lanes: of equals the lowest number. */
-INLINE int32_t T(winner)(VEC best, IVEC label, REAL *value) {
-    REAL top = T(largest_lane)(best);
-    IVEC beaten = T(above)(T(splat)(top), best);
-    *value = top;
-    return (int32_t)T(smallest_lane_int)(T(choose_int)(beaten, T(splat_int)(INT32_MAX), label));
-}
-
-/* Lane numbers as wide as the lanes. */
-static INT *T(widen)(const int32_t *ids, ptrdiff_t count) {
-    INT *wide = malloc(count * sizeof(INT));
-    if (wide)
-        for (ptrdiff_t i = 0; i < count; i++) wide[i] = ids[i];
-    return wide;
+/* The winner of row r among the lanes (of equals the lowest number), its score, and the best of the
+ * others: a second of some lane or the first of another lane. */
+INLINE int32_t T(winner)(const T(contest) *c, ptrdiff_t r, const int32_t *ids, const int two, REAL *first,
+                         REAL *second) {
+    const REAL *best = c->best + r * LANES;
+    REAL top = best[0], runner = -(REAL)HUGE_VAL;
+    int32_t id = INT32_MAX;
+    int lane = 0;
+    for (int l = 1; l < LANES; l++) top = best[l] > top ? best[l] : top;
+    for (int l = 0; l < LANES; l++)
+        if (best[l] == top) {
+            int32_t other = ids[c->vector[r * LANES + l] * LANES + l];
+            if (other >= 0 && other < id) {
+                id = other;
+                lane = l;
+            }
+        }
+    if (two) {
+        for (int l = 0; l < LANES; l++) {
+            REAL other = l == lane ? c->second[r * LANES + l] : best[l];
+            runner = other > runner ? other : runner;
+        }
+        *second = runner;
+    }
+    *first = top;
+    return id;
 }
 
 static ptrdiff_t T(strip_rows)(ptrdiff_t n, ptrdiff_t d) {
@@ -325,34 +353,26 @@ static ptrdiff_t T(strip_rows)(ptrdiff_t n, ptrdiff_t d) {
 }
 
 static int64_t T(step_panels)(const REAL *X, ptrdiff_t n, ptrdiff_t d, const REAL *shift, REAL scale,
-                              const REAL *packed, const int32_t *lane_ids, ptrdiff_t vectors,
+                              const REAL *packed, const int32_t *ids, ptrdiff_t vectors,
                               const double *weight, int fresh, int32_t *labels, tally into) {
     REAL *rows = T(allocate)(T(tile_size)(d));
-    INT *ids = T(widen)(lane_ids, vectors * LANES);
-    int64_t changed = -1;
-    if (!rows || !ids) goto done;
-    changed = 0;
+    int64_t changed = 0;
+    if (!rows) return -1;
     for (ptrdiff_t i = 0; i < n; i += PANEL_ROWS) {
         ptrdiff_t count = n - i < PANEL_ROWS ? n - i : PANEL_ROWS;
         int32_t found[PANEL_ROWS];
-        VEC best[PANEL_ROWS];
-        IVEC label[PANEL_ROWS];
+        T(contest) contest;
+        REAL value;
         for (ptrdiff_t r = 0; r < PANEL_ROWS; r++) {
             ptrdiff_t row = r < count ? i + r : n - 1;
             T(pack_row)(X + row * d, d, shift, scale, rows + r * CHUNK);
-            best[r] = T(splat)(-(REAL)HUGE_VAL);
-            label[r] = T(splat_int)(0);
         }
-        T(score_panels)(rows, d, packed, ids, 0, vectors, 0, best, NULL, label);
-        for (ptrdiff_t r = 0; r < PANEL_ROWS; r++) {
-            REAL value;
-            found[r] = T(winner)(best[r], label[r], &value);
-        }
+        T(score_panels)(rows, d, packed, 0, vectors, 0, &contest);
+        for (ptrdiff_t r = 0; r < PANEL_ROWS; r++)
+            found[r] = T(winner)(&contest, r, ids, 0, &value, NULL);
         changed += T(settle)(X + i * d, count, d, shift, scale, weight + i, fresh, found, labels + i, into);
     }
-done:
     free(rows);
-    free(ids);
     return changed;
 }
 
@@ -490,26 +510,19 @@ INLINE void T(open_row)(const REAL *x, ptrdiff_t d, ptrdiff_t size, ptrdiff_t i,
 
 /* Score the listed rows of one group and keep their best and second best. */
 INLINE void T(score_group)(const REAL *X, ptrdiff_t d, ptrdiff_t size, ptrdiff_t g, const REAL *packed,
-                           const INT *ids, const REAL *shift, REAL scale, T(bounds) b, T(strip) s) {
+                           const int32_t *ids, const REAL *shift, REAL scale, T(bounds) b, T(strip) s) {
     const int32_t *list = s.list + g * size;
     for (ptrdiff_t q = 0; q < s.counts[g]; q += PANEL_ROWS) {
-        VEC best[PANEL_ROWS], second[PANEL_ROWS];
-        IVEC label[PANEL_ROWS];
+        T(contest) contest;
         ptrdiff_t count = s.counts[g] - q < PANEL_ROWS ? s.counts[g] - q : PANEL_ROWS;
         for (ptrdiff_t r = 0; r < PANEL_ROWS; r++) {
             ptrdiff_t row = list[q + (r < count ? r : count - 1)];
             T(pack_row)(X + row * d, d, shift, scale, s.rows + r * CHUNK);
-            best[r] = second[r] = T(splat)(-(REAL)HUGE_VAL);
-            label[r] = T(splat_int)(0);
         }
-        T(score_panels)(s.rows, d, packed, ids, b.starts[g], b.starts[g + 1], 1, best, second, label);
+        T(score_panels)(s.rows, d, packed, b.starts[g], b.starts[g + 1], 1, &contest);
         for (ptrdiff_t r = 0; r < count; r++) {
             ptrdiff_t at = g * size + q + r;
-            int32_t id = T(winner)(best[r], label[r], s.first + at);
-            /* The runner-up is a second of some lane or the first of another lane. */
-            VEC others = T(choose)(T(equal_int)(label[r], T(splat_int)(id)), second[r], best[r]);
-            s.second[at] = T(largest_lane)(others);
-            s.first_id[at] = id;
+            s.first_id[at] = T(winner)(&contest, r, ids, 1, s.first + at, s.second + at);
         }
     }
 }
@@ -561,14 +574,13 @@ INLINE int T(strip_allocate)(T(strip) *s, ptrdiff_t size, ptrdiff_t groups, ptrd
 
 static int64_t T(step_bounds)(const REAL *X, ptrdiff_t n, ptrdiff_t d, const REAL *centers,
                               const REAL *minus, const REAL *shift, REAL scale, const REAL *packed,
-                              const int32_t *lane_ids, T(bounds) bounds, const double *weight, int fresh,
+                              const int32_t *ids, T(bounds) bounds, const double *weight, int fresh,
                               int32_t *labels, tally into, int64_t *scored) {
     ptrdiff_t size = T(strip_rows)(n, d);
     T(strip) s;
-    INT *ids = T(widen)(lane_ids, bounds.starts[bounds.groups] * LANES);
     int64_t changed = -1;
     *scored = 0;
-    if (!T(strip_allocate)(&s, size, bounds.groups, d) || !ids) goto done;
+    if (!T(strip_allocate)(&s, size, bounds.groups, d)) goto done;
     changed = 0;
     for (ptrdiff_t i = 0; i < n; i += size) {
         ptrdiff_t count = n - i < size ? n - i : size, n_open = 0;
@@ -616,7 +628,6 @@ done:
     free(s.rows ? s.rows : s.first);
     free(s.seen);
     free(s.counts);
-    free(ids);
     return changed;
 }
 #undef OUTWARD

@@ -58,8 +58,6 @@ INLINE IVEC T(shift_left)(IVEC i, int by) {
 }
 INLINE IVEC T(shift_right)(IVEC i, int by) { return i >> by; }
 INLINE void T(add_to_double)(double *p, VEC v) { *p += v; }
-INLINE IVEC T(equal_int)(IVEC a, IVEC b) { return a == b ? -1 : 0; }
-INLINE INT T(smallest_lane_int)(IVEC v) { return v; }
 INLINE VEC T(load_stride)(const REAL *p, ptrdiff_t stride) { (void)stride; return *p; }
 #else
 INLINE VEC T(splat)(REAL x) { return x - (VEC){0}; }
@@ -116,14 +114,6 @@ INLINE void T(add_to_double)(double *p, VEC v) {
     T(store)(s, v);
     for (int i = 0; i < LANES; i++) p[i] += s[i];
 #  endif
-}
-INLINE IVEC T(equal_int)(IVEC a, IVEC b) { return a == b; }
-INLINE INT T(smallest_lane_int)(IVEC v) {
-    INT s[LANES];
-    T(store_int)(s, v);
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) s[i] = s[i] < s[i + half] ? s[i] : s[i + half];
-    return s[0];
 }
 /* a0 b0 a1 b1 ... from the lower or the upper halves; every second lane of the pair a, b. */
 #  if defined(__clang__)
