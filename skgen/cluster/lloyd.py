@@ -23,6 +23,13 @@ POINTS_FEATURES = 32
 REFRESH_EVERY = 50
 # ... and when a cluster has shrunk to this share of its size.
 REFRESH_SHRUNK = 1e-3
+# Measured: with this many features bounds pay from the second iteration on; with fewer only when few
+# rows still change. They must leave out at least the rest of USEFUL_SHARE of the scores.
+BOUNDS_FEATURES = 128
+SETTLED_SHARE = 0.005
+USEFUL_SHARE = 0.6
+USELESS_ITERATIONS = 3
+MOST_GROUPS = 8
 NO_IDS = np.empty(0, dtype=np.int32)
 
 
@@ -280,6 +287,12 @@ class Search:
         self.layout = layout_for(clusters.centers)
         self.bounds = None
         self.fresh = True
+        self.useless = 0
+        # Bounds start once at most this share of the rows changes its label.
+        if self.k <= 2:
+            self.settled = -1.0
+        else:
+            self.settled = 1.0 if self.d >= BOUNDS_FEATURES else SETTLED_SHARE
 
     def run(self, fresh):
         self.fresh = fresh
@@ -290,16 +303,30 @@ class Search:
         return self.rows.sum(_bounded_block, self)
 
     def follow(self, moves, largest, relocated):
-        """After an update: carry the bounds along, or start them."""
+        """After an update: carry the bounds along, start them, or give them up."""
         if self.bounds is not None:
             self.bounds.move(self.clusters, largest)
             self.bounds.upper[relocated] = np.inf
-        elif self.algorithm == "elkan":
-            self.bounds = Bounds(self.rows, self.clusters, largest, self.n_groups())
+            self.weigh(moves)
+        elif self.algorithm == "elkan" or (
+            self.algorithm == "auto" and moves.changed <= self.settled * self.rows.n_rows
+        ):
+            self.bounds = Bounds(self.rows, self.clusters, largest)
             self.layout = self.bounds.layout
 
-    def n_groups(self):
-        return 1
+    def weigh(self, moves):
+        """Give the bounds up while they leave out too little, until far fewer rows change.
+
+        The rule sees counts alone, so it does not depend on time or threads.
+        """
+        if self.algorithm != "auto":
+            return
+        useless = moves.scored > USEFUL_SHARE * self.rows.n_rows * self.k
+        self.useless = self.useless + 1 if useless else 0
+        if self.useless > USELESS_ITERATIONS:
+            self.bounds, self.useless = None, 0
+            self.settled = 0.25 * moves.changed / self.rows.n_rows
+            self.layout = layout_for(self.clusters.centers)
 
 
 def layout_for(centers):
@@ -366,10 +393,10 @@ class PanelsLayout:
 class Bounds:
     """Upper and lower bounds on the distances of all rows; see kmeans_of.h for their margin."""
 
-    def __init__(self, rows, clusters, largest, n_groups):
+    def __init__(self, rows, clusters, largest):
         self.k, self.d = clusters.centers.shape
         dtype = clusters.centers.dtype
-        groups = similar_groups(clusters.centers, n_groups, kernels.kmeans.lanes(dtype.itemsize))
+        groups = similar_groups(clusters.centers, MOST_GROUPS, kernels.kmeans.lanes(dtype.itemsize))
         self.layout = PanelsLayout(self.k, self.d, dtype, groups)
         n_groups = len(groups)
         self.upper = np.full(rows.n_rows, np.inf, dtype)

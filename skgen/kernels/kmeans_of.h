@@ -185,18 +185,25 @@ INLINE void T(add_row)(const REAL *x, ptrdiff_t d, const REAL *shift, REAL scale
 INLINE int64_t T(settle)(const REAL *x, ptrdiff_t count, ptrdiff_t d, const REAL *shift, REAL scale,
                          const double *weight, int fresh, const int32_t *found, int32_t *labels,
                          tally into) {
-    int32_t different = 0;
     int64_t changed = 0;
-    for (ptrdiff_t i = 0; i < count; i++) different |= found[i] ^ labels[i];
-    if (!different && !fresh) return 0;
-    for (ptrdiff_t i = 0; i < count; i++) {
-        int32_t old = labels[i], new = found[i];
-        if (old == new && !fresh) continue;
-        labels[i] = new;
-        if (!into.sums || !(weight[i] > 0)) continue;
-        changed += old != new;
-        if (old >= 0 && !fresh) T(add_row)(x + i * d, d, shift, scale, weight[i], -1, old, into);
-        T(add_row)(x + i * d, d, shift, scale, weight[i], 1, new, into);
+    for (ptrdiff_t first = 0; first < count; first += 16) {
+        ptrdiff_t last = count - first < 16 ? count : first + 16;
+        int32_t different = 0;
+        /* Most groups of 16 have nothing to move, and a loop of fixed length becomes one comparison. */
+        if (last - first == 16)
+            for (int i = 0; i < 16; i++) different |= found[first + i] ^ labels[first + i];
+        else
+            for (ptrdiff_t i = first; i < last; i++) different |= found[i] ^ labels[i];
+        if (!different && !fresh) continue;
+        for (ptrdiff_t i = first; i < last; i++) {
+            int32_t old = labels[i], new = found[i];
+            if (old == new && !fresh) continue;
+            labels[i] = new;
+            if (!into.sums || !(weight[i] > 0)) continue;
+            changed += old != new;
+            if (old >= 0 && !fresh) T(add_row)(x + i * d, d, shift, scale, weight[i], -1, old, into);
+            T(add_row)(x + i * d, d, shift, scale, weight[i], 1, new, into);
+        }
     }
     return changed;
 }
