@@ -14,14 +14,14 @@ def distances(X, centers):
 
 
 def tally(X, weight, labels, k):
-    """Weighted sums, weights and numbers of members of the clusters; rows of weight 0 are absent."""
+    """Weighted sums, weights and numbers of members; rows of weight 0 are absent."""
     member = (labels[:, None] == np.arange(k)) & (weight > 0)[:, None]
     weighted = member * weight[:, None]
     return weighted.T @ X.astype(float), weighted.sum(axis=0), member.sum(axis=0)
 
 
 def lloyd(X, centers, weight, max_iter):
-    """Labels and centers after at most max_iter iterations without empty clusters; ends when still."""
+    """Labels and centers after at most max_iter iterations; no cluster may become empty."""
     labels = np.full(len(X), -1)
     for _ in range(max_iter):
         old, labels = labels, nearest(X, centers)

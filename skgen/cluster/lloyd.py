@@ -2,13 +2,13 @@
 
     label(x) = argmax_k <x, c_k> - |c_k|^2 / 2        c_k = sum w x / sum w over label(x) = k
 
-Rows and centers are taken about an origin near the data, so that float32 keeps its digits far from
-zero, and times a power of two, so that squares neither overflow nor vanish. The sums of the clusters
-are kept in float64 across iterations and only rows whose label changed are moved.
+Rows and centers are taken about an origin near the data, so that float32 keeps its digits far
+from zero, and times a power of two, so that squares neither overflow nor vanish. The sums of the
+clusters are kept in float64 across iterations and only rows whose label changed are moved.
 
-Bounds on distances (Hamerly 2010 with one group of centers, Ding et al. 2015 with several) leave out
-scores that certainly lose; they are wide enough for rounding, so labels are those of scoring every
-pair, bit for bit, and centers are too.
+Bounds on distances (Hamerly 2010 with one group of centers, Ding et al. 2015 with several) leave
+out scores that certainly lose; they are wide enough for rounding, so labels are those of scoring
+every pair, bit for bit, and centers are too.
 """
 
 from dataclasses import dataclass, field
@@ -23,8 +23,8 @@ POINTS_FEATURES = 32
 REFRESH_EVERY = 50
 # ... and when a cluster has shrunk to this share of its size.
 REFRESH_SHRUNK = 1e-3
-# Measured: with this many features bounds pay from the second iteration on; with fewer only when few
-# rows still change. They must leave out at least the rest of USEFUL_SHARE of the scores.
+# Measured: with this many features bounds pay from the second iteration on; with fewer only when
+# few rows still change. They must leave out at least the rest of USEFUL_SHARE of the scores.
 BOUNDS_FEATURES = 128
 SETTLED_SHARE = 0.005
 USEFUL_SHARE = 0.6
@@ -157,7 +157,7 @@ class Frame:
 
     @classmethod
     def around(cls, rows, centers):
-        """The frame at the weighted mean of the rows, and the weighted squared norm of them in it."""
+        """The frame at the weighted mean of the rows, and their weighted squared norm in it."""
         near = np.ascontiguousarray(rows.take([0])[0])
         largest_center = float(np.abs(centers).max())
         found = rows.sum(_survey_block, (near, 1.0))
@@ -331,7 +331,11 @@ class Search:
 
 def layout_for(centers):
     k, d = centers.shape
-    return PointsLayout(k, d, centers.dtype) if d <= POINTS_FEATURES else PanelsLayout(k, d, centers.dtype)
+    return (
+        PointsLayout(k, d, centers.dtype)
+        if d <= POINTS_FEATURES
+        else PanelsLayout(k, d, centers.dtype)
+    )
 
 
 class PointsLayout:

@@ -188,7 +188,8 @@ def test_survey_sums_about_a_point(level, dtype):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_assign_and_transform_match_direct_distances(level, shape, dtype):
     n, d, k = shape
-    X, centers = overlapping(n, d, k, dtype) + dtype(100), overlapping(k, d, k, dtype, 1) + dtype(100)
+    X = overlapping(n, d, k, dtype) + dtype(100)
+    centers = overlapping(k, d, k, dtype, 1) + dtype(100)
     labels, distances = np.empty(n, np.int32), np.empty(n)
     inertia = assign(Rows(X), centers, labels, distances)
     expected = reference.distances(X, centers)
