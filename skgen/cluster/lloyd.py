@@ -439,8 +439,8 @@ class Bounds:
         lower = np.zeros((k, len(self.most)), dtype)
         moves = Moves(1, 1)
         self._step(
-            centers, np.zeros(k), np.zeros(d, dtype), centers, self.layout.minus, self.layout.packed,
-            self.layout.ids, self.layout.starts, self.layout.group_of, self.drift, self.most,
+            centers, np.zeros(k), np.zeros(d, dtype), centers, self.layout.minus,
+            self.layout.packed, self.layout.ids, self.layout.starts, self.layout.group_of, self.drift, self.most,
             self.next_most, self.mover, np.zeros(k, dtype), np.full(k, np.inf, dtype), lower,
             np.empty(k, dtype), np.arange(k, dtype=np.int32), moves.sums, moves.weights,
             moves.members, moves.touched, 1.0, self.margin, self.largest, False,
