@@ -61,13 +61,71 @@ static void T(pack_low)(const double *mean, const double *P, ptrdiff_t d, REAL *
 
 /* ---- Rows into lanes ---- */
 
+/* rows[i][j] <-> rows[j][i]: halves, quarters, ... of pairs of rows change places. */
+#ifdef HAVE_SHUFFLE
+INLINE void T(transpose_square)(VEC rows[LANES]) {
+#  define LIST(...) __VA_ARGS__
+#  define SWAP(h, low, high)                                                    \
+      UNROLL for (int i = 0; i < LANES; i++)                                    \
+          if (!(i & h)) {                                                       \
+              VEC a = rows[i], b = rows[i + h];                                 \
+              rows[i] = __builtin_shufflevector(a, b, LIST low);                \
+              rows[i + h] = __builtin_shufflevector(a, b, LIST high);           \
+          }
+#  if defined(REAL_IS_DOUBLE) && VECTOR_BYTES == 64
+    SWAP(4, (0, 1, 2, 3, 8, 9, 10, 11), (4, 5, 6, 7, 12, 13, 14, 15))
+    SWAP(2, (0, 1, 8, 9, 4, 5, 12, 13), (2, 3, 10, 11, 6, 7, 14, 15))
+    SWAP(1, (0, 8, 2, 10, 4, 12, 6, 14), (1, 9, 3, 11, 5, 13, 7, 15))
+#  elif defined(REAL_IS_DOUBLE) && VECTOR_BYTES == 32
+    SWAP(2, (0, 1, 4, 5), (2, 3, 6, 7))
+    SWAP(1, (0, 4, 2, 6), (1, 5, 3, 7))
+#  elif defined(REAL_IS_DOUBLE) && VECTOR_BYTES == 16
+    SWAP(1, (0, 2), (1, 3))
+#  elif defined(REAL_IS_FLOAT) && VECTOR_BYTES == 64
+    SWAP(8, (0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
+         (8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31))
+    SWAP(4, (0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27),
+         (4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31))
+    SWAP(2, (0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29),
+         (2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31))
+    SWAP(1, (0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30),
+         (1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31))
+#  elif defined(REAL_IS_FLOAT) && VECTOR_BYTES == 32
+    SWAP(4, (0, 1, 2, 3, 8, 9, 10, 11), (4, 5, 6, 7, 12, 13, 14, 15))
+    SWAP(2, (0, 1, 8, 9, 4, 5, 12, 13), (2, 3, 10, 11, 6, 7, 14, 15))
+    SWAP(1, (0, 8, 2, 10, 4, 12, 6, 14), (1, 9, 3, 11, 5, 13, 7, 15))
+#  elif defined(REAL_IS_FLOAT) && VECTOR_BYTES == 16
+    SWAP(2, (0, 1, 4, 5), (2, 3, 6, 7))
+    SWAP(1, (0, 4, 2, 6), (1, 5, 3, 7))
+#  endif
+#  undef SWAP
+#  undef LIST
+}
+#endif
+
 /* out[i][r] = X[r][i] for r < rows, 0 for rows <= r < GROUP */
 static void T(transpose)(const REAL *X, ptrdiff_t rows, ptrdiff_t d, REAL *out) {
-    if (rows > GROUP) rows = GROUP;
+    if (rows > GROUP) {
+        /* The next group, too short a burst for the processor's own prefetch. */
+        const char *next = (const char *)(X + GROUP * d);
+        const ptrdiff_t bytes = (rows < 2 * GROUP ? rows - GROUP : GROUP) * d * (ptrdiff_t)sizeof(REAL);
+        for (ptrdiff_t at = 0; at < bytes; at += 64) PREFETCH(next + at);
+        rows = GROUP;
+    }
     if (rows < GROUP) memset(out, 0, (size_t)(d * GROUP) * sizeof(REAL));
     ptrdiff_t r = 0;
-    for (; r + LANES <= rows; r += LANES, X += LANES * d, out += LANES)
-        for (ptrdiff_t i = 0; i < d; i++) T(store)(out + i * GROUP, T(load_stride)(X + i, d));
+    for (; r + LANES <= rows; r += LANES, X += LANES * d, out += LANES) {
+        ptrdiff_t i = 0;
+#ifdef HAVE_SHUFFLE
+        for (; i + LANES <= d; i += LANES) {
+            VEC square[LANES];
+            UNROLL for (int j = 0; j < LANES; j++) square[j] = T(load)(X + j * d + i);
+            T(transpose_square)(square);
+            UNROLL for (int j = 0; j < LANES; j++) T(store)(out + (i + j) * GROUP, square[j]);
+        }
+#endif
+        for (; i < d; i++) T(store)(out + i * GROUP, T(load_stride)(X + i, d));
+    }
     for (; r < rows; r++, X += d, out++)
         for (ptrdiff_t i = 0; i < d; i++) out[i * GROUP] = X[i];
 }
