@@ -103,15 +103,34 @@ INLINE void T(transpose_square)(VEC rows[LANES]) {
 }
 #endif
 
+/* The next rows, fetched a few lines at a time while the components pass over these: the
+ * processor's own prefetch is too late for bursts of one group. */
+typedef struct {
+    const char *at;
+    ptrdiff_t bytes, step; /* step bytes per component */
+} T(Ahead);
+
+static T(Ahead) T(look_ahead)(const REAL *X, ptrdiff_t rows, ptrdiff_t d, ptrdiff_t k) {
+    T(Ahead) next = {(const char *)X, 0, 0};
+    if (rows > GROUP) {
+        next.at = (const char *)(X + GROUP * d);
+        next.bytes = (rows < 2 * GROUP ? rows - GROUP : GROUP) * d * (ptrdiff_t)sizeof(REAL);
+        next.step = ROUND_UP(next.bytes / k + 1, 64);
+    }
+    return next;
+}
+
+INLINE void T(fetch)(T(Ahead) *next, int components) {
+    for (ptrdiff_t at = 0; at < components * next->step && next->bytes > 0; at += 64) {
+        PREFETCH(next->at);
+        next->at += 64;
+        next->bytes -= 64;
+    }
+}
+
 /* out[i][r] = X[r][i] for r < rows, 0 for rows <= r < GROUP */
 static void T(transpose)(const REAL *X, ptrdiff_t rows, ptrdiff_t d, REAL *out) {
-    if (rows > GROUP) {
-        /* The next group, too short a burst for the processor's own prefetch. */
-        const char *next = (const char *)(X + GROUP * d);
-        const ptrdiff_t bytes = (rows < 2 * GROUP ? rows - GROUP : GROUP) * d * (ptrdiff_t)sizeof(REAL);
-        for (ptrdiff_t at = 0; at < bytes; at += 64) PREFETCH(next + at);
-        rows = GROUP;
-    }
+    if (rows > GROUP) rows = GROUP;
     if (rows < GROUP) memset(out, 0, (size_t)(d * GROUP) * sizeof(REAL));
     ptrdiff_t r = 0;
     for (; r + LANES <= rows; r += LANES, X += LANES * d, out += LANES) {
@@ -319,9 +338,10 @@ INLINE void T(simple_log_joint)(const T(Model) *m, const REAL *x, ptrdiff_t comp
 /* joint[k][stride], GROUP values each; best = the largest over components, -inf when all are NaN.
  * work[d][GROUP] is scratch. */
 static void T(log_joint)(const T(Model) *m, const REAL *x, REAL *work, REAL *joint,
-                         ptrdiff_t stride, VEC best[GROUP_VECTORS]) {
+                         ptrdiff_t stride, VEC best[GROUP_VECTORS], T(Ahead) next) {
     for (int v = 0; v < GROUP_VECTORS; v++) best[v] = T(splat)((REAL)-INFINITY);
     if (m->structure == FULL) {
+        if (m->d <= FEW_FEATURES) T(fetch)(&next, (int)m->k);
         switch (m->d) {
         case 1: T(few_log_joint)(m, x, 1, joint, stride, best); return;
         case 2: T(few_log_joint)(m, x, 2, joint, stride, best); return;
@@ -334,6 +354,7 @@ static void T(log_joint)(const T(Model) *m, const REAL *x, REAL *work, REAL *joi
         }
         for (ptrdiff_t c = 0; c < m->k; c++) {
             VEC q[GROUP_VECTORS], constant = T(splat)(m->constant[c]);
+            T(fetch)(&next, 1);
             for (int v = 0; v < GROUP_VECTORS; v++) q[v] = T(splat)((REAL)0);
             T(distance_full)(m, x, c, q);
             for (int v = 0; v < GROUP_VECTORS; v++) {
@@ -349,8 +370,10 @@ static void T(log_joint)(const T(Model) *m, const REAL *x, REAL *work, REAL *joi
         x = work;
     }
     ptrdiff_t c = 0;
-    for (; c + COMPONENTS_AT_ONCE <= m->k; c += COMPONENTS_AT_ONCE)
+    for (; c + COMPONENTS_AT_ONCE <= m->k; c += COMPONENTS_AT_ONCE) {
+        T(fetch)(&next, COMPONENTS_AT_ONCE);
         T(simple_log_joint)(m, x, c, COMPONENTS_AT_ONCE, joint, stride, best);
+    }
     switch (m->k - c) {
     case 1: T(simple_log_joint)(m, x, c, 1, joint, stride, best); break;
     case 2: T(simple_log_joint)(m, x, c, 2, joint, stride, best); break;
@@ -788,7 +811,8 @@ static int T(e_step)(const REAL *X, const double *weight, ptrdiff_t n, const REA
             VEC best[GROUP_VECTORS];
             T(transpose)(X + (rows > 0 ? start + at : 0) * m.d, rows, m.d, x);
             T(scale_weights)(weight + (rows > 0 ? start + at : 0), rows, per_unit, s.rest + at);
-            T(log_joint)(&m, x, s.work, s.share + at, s.stride, best);
+            T(log_joint)(&m, x, s.work, s.share + at, s.stride, best,
+                         T(look_ahead)(X + (start + at) * m.d, rows, m.d, m.k));
             VEC sum[GROUP_VECTORS];
             for (int v = 0; v < GROUP_VECTORS; v++)
                 sum[v] = T(exp_joint)(s.share + at + v * LANES, m.k, s.stride, best[v],
@@ -854,7 +878,8 @@ static int T(evaluate)(const REAL *X, ptrdiff_t n, const REAL *model, int writte
         VEC best[GROUP_VECTORS];
         REAL norm[GROUP], scale[GROUP];
         T(transpose)(X + start * m.d, rows, m.d, x);
-        T(log_joint)(&m, x, work, joint, GROUP, best);
+        T(log_joint)(&m, x, work, joint, GROUP, best,
+                     T(look_ahead)(X + start * m.d, n - start, m.d, m.k));
         for (int r = 0; r < rows && label; r++) {
             ptrdiff_t largest = 0;
             for (ptrdiff_t c = 1; c < m.k; c++)
