@@ -46,9 +46,16 @@ enum { WRITE_LOG_JOINT, WRITE_RESPONSIBILITIES, WRITE_NOTHING };
 #define COMPONENTS_AT_ONCE 4
 #define PAIR 2
 #if defined(__GNUC__) && !defined(SKGEN_PLAIN)
-#  define UNROLL _Pragma("GCC unroll 8")
+#  define UNROLL _Pragma("GCC unroll 16")
+#  define PREFETCH(p) __builtin_prefetch(p)
 #else
 #  define UNROLL
+#  define PREFETCH(p) ((void)(p))
+#endif
+#if defined(__has_builtin) && !defined(SKGEN_ONE_LANE)
+#  if __has_builtin(__builtin_shufflevector)
+#    define HAVE_SHUFFLE
+#  endif
 #endif
 
 /* Double first: scatter of float sums in double. */

@@ -61,13 +61,90 @@ static void T(pack_low)(const double *mean, const double *P, ptrdiff_t d, REAL *
 
 /* ---- Rows into lanes ---- */
 
+/* rows[i][j] <-> rows[j][i]: halves, quarters, ... of pairs of rows change places. */
+#ifdef HAVE_SHUFFLE
+INLINE void T(transpose_square)(VEC rows[LANES]) {
+#  define LIST(...) __VA_ARGS__
+#  define SWAP(h, low, high)                                                    \
+      UNROLL for (int i = 0; i < LANES; i++)                                    \
+          if (!(i & h)) {                                                       \
+              VEC a = rows[i], b = rows[i + h];                                 \
+              rows[i] = __builtin_shufflevector(a, b, LIST low);                \
+              rows[i + h] = __builtin_shufflevector(a, b, LIST high);           \
+          }
+#  if defined(REAL_IS_DOUBLE) && VECTOR_BYTES == 64
+    SWAP(4, (0, 1, 2, 3, 8, 9, 10, 11), (4, 5, 6, 7, 12, 13, 14, 15))
+    SWAP(2, (0, 1, 8, 9, 4, 5, 12, 13), (2, 3, 10, 11, 6, 7, 14, 15))
+    SWAP(1, (0, 8, 2, 10, 4, 12, 6, 14), (1, 9, 3, 11, 5, 13, 7, 15))
+#  elif defined(REAL_IS_DOUBLE) && VECTOR_BYTES == 32
+    SWAP(2, (0, 1, 4, 5), (2, 3, 6, 7))
+    SWAP(1, (0, 4, 2, 6), (1, 5, 3, 7))
+#  elif defined(REAL_IS_DOUBLE) && VECTOR_BYTES == 16
+    SWAP(1, (0, 2), (1, 3))
+#  elif defined(REAL_IS_FLOAT) && VECTOR_BYTES == 64
+    SWAP(8, (0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
+         (8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31))
+    SWAP(4, (0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27),
+         (4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31))
+    SWAP(2, (0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29),
+         (2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31))
+    SWAP(1, (0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30),
+         (1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31))
+#  elif defined(REAL_IS_FLOAT) && VECTOR_BYTES == 32
+    SWAP(4, (0, 1, 2, 3, 8, 9, 10, 11), (4, 5, 6, 7, 12, 13, 14, 15))
+    SWAP(2, (0, 1, 8, 9, 4, 5, 12, 13), (2, 3, 10, 11, 6, 7, 14, 15))
+    SWAP(1, (0, 8, 2, 10, 4, 12, 6, 14), (1, 9, 3, 11, 5, 13, 7, 15))
+#  elif defined(REAL_IS_FLOAT) && VECTOR_BYTES == 16
+    SWAP(2, (0, 1, 4, 5), (2, 3, 6, 7))
+    SWAP(1, (0, 4, 2, 6), (1, 5, 3, 7))
+#  endif
+#  undef SWAP
+#  undef LIST
+}
+#endif
+
+/* The next rows, fetched a few lines at a time while the components pass over these: the
+ * processor's own prefetch is too late for bursts of one group. */
+typedef struct {
+    const char *at;
+    ptrdiff_t bytes, step; /* step bytes per component */
+} T(Ahead);
+
+static T(Ahead) T(look_ahead)(const REAL *X, ptrdiff_t rows, ptrdiff_t d, ptrdiff_t k) {
+    T(Ahead) next = {(const char *)X, 0, 0};
+    if (rows > GROUP) {
+        next.at = (const char *)(X + GROUP * d);
+        next.bytes = (rows < 2 * GROUP ? rows - GROUP : GROUP) * d * (ptrdiff_t)sizeof(REAL);
+        next.step = ROUND_UP(next.bytes / k + 1, 64);
+    }
+    return next;
+}
+
+INLINE void T(fetch)(T(Ahead) *next, int components) {
+    for (ptrdiff_t at = 0; at < components * next->step && next->bytes > 0; at += 64) {
+        PREFETCH(next->at);
+        next->at += 64;
+        next->bytes -= 64;
+    }
+}
+
 /* out[i][r] = X[r][i] for r < rows, 0 for rows <= r < GROUP */
 static void T(transpose)(const REAL *X, ptrdiff_t rows, ptrdiff_t d, REAL *out) {
     if (rows > GROUP) rows = GROUP;
     if (rows < GROUP) memset(out, 0, (size_t)(d * GROUP) * sizeof(REAL));
     ptrdiff_t r = 0;
-    for (; r + LANES <= rows; r += LANES, X += LANES * d, out += LANES)
-        for (ptrdiff_t i = 0; i < d; i++) T(store)(out + i * GROUP, T(load_stride)(X + i, d));
+    for (; r + LANES <= rows; r += LANES, X += LANES * d, out += LANES) {
+        ptrdiff_t i = 0;
+#ifdef HAVE_SHUFFLE
+        for (; i + LANES <= d; i += LANES) {
+            VEC square[LANES];
+            UNROLL for (int j = 0; j < LANES; j++) square[j] = T(load)(X + j * d + i);
+            T(transpose_square)(square);
+            UNROLL for (int j = 0; j < LANES; j++) T(store)(out + (i + j) * GROUP, square[j]);
+        }
+#endif
+        for (; i < d; i++) T(store)(out + i * GROUP, T(load_stride)(X + i, d));
+    }
     for (; r < rows; r++, X += d, out++)
         for (ptrdiff_t i = 0; i < d; i++) out[i * GROUP] = X[i];
 }
@@ -261,9 +338,10 @@ INLINE void T(simple_log_joint)(const T(Model) *m, const REAL *x, ptrdiff_t comp
 /* joint[k][stride], GROUP values each; best = the largest over components, -inf when all are NaN.
  * work[d][GROUP] is scratch. */
 static void T(log_joint)(const T(Model) *m, const REAL *x, REAL *work, REAL *joint,
-                         ptrdiff_t stride, VEC best[GROUP_VECTORS]) {
+                         ptrdiff_t stride, VEC best[GROUP_VECTORS], T(Ahead) next) {
     for (int v = 0; v < GROUP_VECTORS; v++) best[v] = T(splat)((REAL)-INFINITY);
     if (m->structure == FULL) {
+        if (m->d <= FEW_FEATURES) T(fetch)(&next, (int)m->k);
         switch (m->d) {
         case 1: T(few_log_joint)(m, x, 1, joint, stride, best); return;
         case 2: T(few_log_joint)(m, x, 2, joint, stride, best); return;
@@ -276,6 +354,7 @@ static void T(log_joint)(const T(Model) *m, const REAL *x, REAL *work, REAL *joi
         }
         for (ptrdiff_t c = 0; c < m->k; c++) {
             VEC q[GROUP_VECTORS], constant = T(splat)(m->constant[c]);
+            T(fetch)(&next, 1);
             for (int v = 0; v < GROUP_VECTORS; v++) q[v] = T(splat)((REAL)0);
             T(distance_full)(m, x, c, q);
             for (int v = 0; v < GROUP_VECTORS; v++) {
@@ -291,8 +370,10 @@ static void T(log_joint)(const T(Model) *m, const REAL *x, REAL *work, REAL *joi
         x = work;
     }
     ptrdiff_t c = 0;
-    for (; c + COMPONENTS_AT_ONCE <= m->k; c += COMPONENTS_AT_ONCE)
+    for (; c + COMPONENTS_AT_ONCE <= m->k; c += COMPONENTS_AT_ONCE) {
+        T(fetch)(&next, COMPONENTS_AT_ONCE);
         T(simple_log_joint)(m, x, c, COMPONENTS_AT_ONCE, joint, stride, best);
+    }
     switch (m->k - c) {
     case 1: T(simple_log_joint)(m, x, c, 1, joint, stride, best); break;
     case 2: T(simple_log_joint)(m, x, c, 2, joint, stride, best); break;
@@ -327,12 +408,12 @@ INLINE const REAL *T(row)(const T(Points) *p, ptrdiff_t i) {
 
 typedef struct {
     int structure, by_lanes;
-    ptrdiff_t n, k, d, chunk, vectors; /* vectors = d in vectors, rounded up */
+    ptrdiff_t n, k, d, chunk, stride, vectors; /* vectors = d in vectors, rounded up */
     ptrdiff_t stage_stride, entries, outer_width;
     T(Points) points;
     IVEC last_mask;      /* the lanes of the last vector of a row that are features */
     REAL *x, *work;      /* [groups][d][GROUP]; [d][GROUP] */
-    REAL *share, *rest;  /* [k][chunk] responsibilities; [chunk] weight / row sum */
+    REAL *share, *rest;  /* [k][stride] responsibilities; [chunk] weight / row sum */
     int *list;           /* [chunk] rows of a component */
     REAL *stage;         /* [rows][stage_stride] sqrt(r) (x - mean), sqrt(r) */
     double *lanes;       /* few features: [k][entries][LANES] */
@@ -356,9 +437,10 @@ INLINE void T(lane_sweep)(T(Sums) *s, ptrdiff_t component, const REAL *mean, con
         first[i] = T(splat)((REAL)0);
         UNROLL for (int j = 0; j <= from + i; j++) second[i][j] = T(splat)((REAL)0);
     }
-    const REAL *share = s->share + component * s->chunk;
+    const REAL *share = s->share + component * s->stride;
+    const REAL *x = s->x - LANES;
     for (ptrdiff_t at = 0; at < s->chunk; at += LANES) {
-        const REAL *x = s->x + at / GROUP * (D * GROUP) + at % GROUP;
+        x += at > 0 && at % GROUP == 0 ? (D - 1) * GROUP + LANES : LANES;
         VEC r = T(load)(share + at) * T(load)(s->rest + at), t[MOST_AT_ONCE];
         count += r;
         UNROLL for (int i = from; i < to; i++) {
@@ -450,7 +532,7 @@ static void T(outer_products)(const REAL *u, ptrdiff_t n, ptrdiff_t stride, ptrd
 
 /* Rows with a share of the component, into its list; adds up the shares. */
 static ptrdiff_t T(list_rows)(T(Sums) *s, ptrdiff_t component) {
-    REAL *share = s->share + component * s->chunk;
+    REAL *share = s->share + component * s->stride;
     VEC count = T(splat)((REAL)0);
     ptrdiff_t n = 0;
     for (ptrdiff_t at = 0; at < s->chunk; at += LANES) {
@@ -467,7 +549,7 @@ static ptrdiff_t T(list_rows)(T(Sums) *s, ptrdiff_t component) {
 }
 
 static void T(full_moments)(T(Sums) *s, ptrdiff_t start, ptrdiff_t component, const REAL *mean) {
-    const REAL *share = s->share + component * s->chunk;
+    const REAL *share = s->share + component * s->stride;
     const ptrdiff_t n = T(list_rows)(s, component), last = (s->vectors - 1) * LANES;
     double *outer = s->outer + component * (s->d + 1) * s->outer_width;
     const IVEC mask = s->last_mask;
@@ -514,7 +596,7 @@ INLINE void T(simple_moments_tile)(T(Sums) *s, ptrdiff_t start, ptrdiff_t n, ptr
 
 INLINE void T(simple_moments_of)(T(Sums) *s, ptrdiff_t start, ptrdiff_t component,
                                  const REAL *mean, const int with_second) {
-    const REAL *share = s->share + component * s->chunk;
+    const REAL *share = s->share + component * s->stride;
     double *out = s->outer + component * 2 * s->outer_width;
     const ptrdiff_t n = T(list_rows)(s, component);
     ptrdiff_t v = 0;
@@ -580,6 +662,8 @@ static int T(open_sums)(T(Sums) *s, int structure, const REAL *X, ptrdiff_t n, p
     if (s->by_lanes && largest > 2048 / d) largest = ROUND_UP(2048 / d, GROUP); /* 16 KiB of x */
     if (largest < GROUP) largest = GROUP;
     if (s->chunk > largest) s->chunk = largest;
+    /* Not a power of two, or the components of a row would fall on one set of L1. */
+    s->stride = s->chunk + GROUP;
     const ptrdiff_t groups = s->by_lanes ? s->chunk / GROUP : 1;
     const int stages = structure == FULL && !s->by_lanes;
     s->stage_stride = ROUND_UP(d + 1, LANES);
@@ -589,7 +673,7 @@ static int T(open_sums)(T(Sums) *s, int structure, const REAL *X, ptrdiff_t n, p
     const ptrdiff_t tail = ROUND_UP(in_tail * d + LANES, line);
     const ptrdiff_t reals[] = {groups * d * GROUP,
                                d * GROUP,
-                               k * s->chunk,
+                               k * s->stride,
                                s->chunk,
                                stages ? MOST_ROWS_STAGED * s->stage_stride : 0,
                                s->by_lanes ? 0 : tail};
@@ -680,13 +764,27 @@ static void T(close_sums)(T(Sums) *s, double unit, double *nk, double *first, do
     free(s->memory);
 }
 
+#ifdef REAL_IS_DOUBLE
 /* A power of two near the largest weight: float32 shares keep their range for any weights. */
-static double T(weight_unit)(const double *weight, ptrdiff_t n) {
-    double largest = 0;
-    for (ptrdiff_t i = 0; i < n; i++) largest = weight[i] > largest ? weight[i] : largest;
+static double weight_unit(const double *weight, ptrdiff_t n) {
+    VEC most = T(splat)(0);
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES) most = T(larger)(T(load)(weight + i), most);
+    double largest = T(largest_lane)(most);
+    for (; i < n; i++) largest = weight[i] > largest ? weight[i] : largest;
     int exponent = 0;
     frexp(largest, &exponent);
     return largest > 0 ? ldexp(1.0, exponent - 1) : 1.0;
+}
+#endif
+
+/* out[GROUP] = the weights of `rows` rows in units, 0 behind them. */
+static void T(scale_weights)(const double *weight, ptrdiff_t rows, double per_unit, REAL *out) {
+    if (rows >= GROUP) {
+        for (int i = 0; i < GROUP; i++) out[i] = (REAL)(weight[i] * per_unit);
+        return;
+    }
+    for (int i = 0; i < GROUP; i++) out[i] = i < rows ? (REAL)(weight[i] * per_unit) : (REAL)0;
 }
 
 /* ---- The kernels ---- */
@@ -700,30 +798,34 @@ static int T(e_step)(const REAL *X, const double *weight, ptrdiff_t n, const REA
     *log_norm = 0;
     if (n == 0) return 1;
     if (!T(open_sums)(&s, m.structure, X, n, m.k, m.d)) return 0;
-    const double unit = T(weight_unit)(weight, n), per_unit = 1 / unit;
+    const double unit = weight_unit(weight, n), per_unit = 1 / unit;
     double norm_lanes[LANES];
     for (int i = 0; i < LANES; i++) norm_lanes[i] = 0;
     for (ptrdiff_t start = 0; start < n; start += s.chunk) {
         if (s.chunk > n - start) s.chunk = ROUND_UP(n - start, GROUP);
+        const VEC zero = T(splat)((REAL)0);
+        VEC least = T(splat)((REAL)1);
         for (ptrdiff_t at = 0; at < s.chunk; at += GROUP) {
             const ptrdiff_t rows = n - start - at;
             REAL *x = s.by_lanes ? s.x + at / GROUP * (m.d * GROUP) : s.x;
             VEC best[GROUP_VECTORS];
             T(transpose)(X + (rows > 0 ? start + at : 0) * m.d, rows, m.d, x);
-            for (int i = 0; i < GROUP; i++)
-                s.rest[at + i] = i < rows ? (REAL)(weight[start + at + i] * per_unit) : (REAL)0;
-            T(log_joint)(&m, x, s.work, s.share + at, s.chunk, best);
-            for (int v = 0; v < GROUP_VECTORS; v++) {
-                const VEC zero = T(splat)((REAL)0);
-                VEC sum = T(exp_joint)(s.share + at + v * LANES, m.k, s.chunk, best[v],
-                                       NEGLIGIBLE_LOG);
-                VEC w = T(load)(s.rest + at + v * LANES);
-                IVEC counts = T(above)(w, zero);
-                T(store)(s.rest + at + v * LANES, T(choose)(T(above)(sum, zero), w / sum, zero));
-                T(add_to_double)(norm_lanes, T(choose)(counts, w * (best[v] + T(log)(sum)), zero));
+            T(scale_weights)(weight + (rows > 0 ? start + at : 0), rows, per_unit, s.rest + at);
+            T(log_joint)(&m, x, s.work, s.share + at, s.stride, best,
+                         T(look_ahead)(X + (start + at) * m.d, rows, m.d, m.k));
+            VEC sum[GROUP_VECTORS];
+            for (int v = 0; v < GROUP_VECTORS; v++)
+                sum[v] = T(exp_joint)(s.share + at + v * LANES, m.k, s.stride, best[v],
+                                      NEGLIGIBLE_LOG);
+            UNROLL for (int v = 0; v < GROUP_VECTORS; v++) {
+                VEC w = T(load)(s.rest + at + v * LANES), norm = best[v] + T(log)(sum[v]);
+                VEC rest = T(choose)(T(above)(sum[v], zero), w / sum[v], zero);
+                T(store)(s.rest + at + v * LANES, rest);
+                least = T(choose)(T(above)(least, rest), rest, least);
+                T(add_to_double)(norm_lanes, T(choose)(T(above)(w, zero), w * norm, zero));
             }
         }
-        if (s.by_lanes) T(hide_absent)(&s);
+        if (s.by_lanes && !(T(largest_lane)(zero - least) < 0)) T(hide_absent)(&s);
         T(chunk_moments)(&s, start, m.means, m.width);
     }
     *log_norm = unit * T(total_of_lanes)(norm_lanes);
@@ -739,7 +841,7 @@ static int T(weighted_moments)(const REAL *X, const double *weight, ptrdiff_t n,
     T(Sums) s;
     if (n == 0) return 1;
     if (!T(open_sums)(&s, m.structure, X, n, m.k, m.d)) return 0;
-    const double unit = T(weight_unit)(weight, n), per_unit = 1 / unit;
+    const double unit = weight_unit(weight, n), per_unit = 1 / unit;
     for (ptrdiff_t start = 0; start < n; start += s.chunk) {
         if (s.chunk > n - start) s.chunk = ROUND_UP(n - start, GROUP);
         const ptrdiff_t rows = n - start < s.chunk ? n - start : s.chunk;
@@ -750,7 +852,7 @@ static int T(weighted_moments)(const REAL *X, const double *weight, ptrdiff_t n,
             s.rest[i] = i < rows ? (REAL)(weight[start + i] * per_unit) : (REAL)0;
             for (ptrdiff_t c = 0; c < m.k; c++) {
                 const REAL r = i < rows ? responsibilities[(start + i) * m.k + c] : (REAL)0;
-                s.share[c * s.chunk + i] = r > (REAL)1e-20 ? r : (REAL)0;
+                s.share[c * s.stride + i] = r > (REAL)1e-20 ? r : (REAL)0;
             }
         }
         if (s.by_lanes) T(hide_absent)(&s);
@@ -776,7 +878,8 @@ static int T(evaluate)(const REAL *X, ptrdiff_t n, const REAL *model, int writte
         VEC best[GROUP_VECTORS];
         REAL norm[GROUP], scale[GROUP];
         T(transpose)(X + start * m.d, rows, m.d, x);
-        T(log_joint)(&m, x, work, joint, GROUP, best);
+        T(log_joint)(&m, x, work, joint, GROUP, best,
+                     T(look_ahead)(X + start * m.d, n - start, m.d, m.k));
         for (int r = 0; r < rows && label; r++) {
             ptrdiff_t largest = 0;
             for (ptrdiff_t c = 1; c < m.k; c++)

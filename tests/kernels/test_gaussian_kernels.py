@@ -108,9 +108,7 @@ def assert_close(got, expected, tolerance, terms):
 
 
 def assert_moments_close(got, mixture, R, tolerance):
-    expected = expected_moments(
-        mixture.structure, mixture.X, mixture.weight, R, mixture.origin()
-    )
+    expected = expected_moments(mixture.structure, mixture.X, mixture.weight, R, mixture.origin())
     terms = mixture.weight.sum()
     spread = np.abs(mixture.X - mixture.origin().mean(axis=0)).max() if terms else 1.0
     for power, (g, e) in enumerate(zip(got, expected, strict=True)):
@@ -125,7 +123,9 @@ def test_e_step_agrees_with_numpy(kernels, dtype, structure, shape):
     joint = mixture.log_joint()
     norms = reference.log_norm(joint)
     tolerance = TOLERANCE[dtype]
-    assert abs(got - mixture.weight @ norms) <= tolerance * (mixture.weight @ np.abs(norms)) + 1e-300
+    assert (
+        abs(got - mixture.weight @ norms) <= tolerance * (mixture.weight @ np.abs(norms)) + 1e-300
+    )
     assert_moments_close(out, mixture, reference.responsibilities(joint), tolerance)
 
 
@@ -244,7 +244,9 @@ def test_far_rows_are_normalized(kernels, dtype, structure, d):
     # float32 data of this size carry the rounding of x - mean.
     np.testing.assert_allclose(norm, reference.log_norm(joint), rtol=TOLERANCE[dtype])
     _, moments = e_step(kernels, mixture)
-    assert moments[0].sum() == pytest.approx(mixture.weight.sum(), rel=20 * float(np.finfo(dtype).eps))
+    assert moments[0].sum() == pytest.approx(
+        mixture.weight.sum(), rel=20 * float(np.finfo(dtype).eps)
+    )
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)
@@ -301,7 +303,9 @@ def test_no_rows_change_nothing(kernels, dtype):
     value, moments = e_step(kernels, mixture)
     assert value == 0
     assert not any(m.any() for m in moments)
-    assert kernels.scatter(mixture.X, mixture.weight, np.zeros(6), np.zeros(6), np.zeros((6, 6))) == 0
+    assert (
+        kernels.scatter(mixture.X, mixture.weight, np.zeros(6), np.zeros(6), np.zeros((6, 6))) == 0
+    )
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)
@@ -310,7 +314,9 @@ def test_results_repeat_bit_for_bit(kernels, dtype, structure):
     value, moments = e_step(kernels, mixture)
     X, weight = mixture.X, mixture.weight
     # Other addresses, same numbers.
-    mixture.X = np.frombuffer(b"\0" * X.itemsize + X.tobytes(), dtype, offset=X.itemsize).reshape(X.shape)
+    mixture.X = np.frombuffer(b"\0" * X.itemsize + X.tobytes(), dtype, offset=X.itemsize).reshape(
+        X.shape
+    )
     mixture.weight = weight.copy()
     again, moments_again = e_step(kernels, mixture)
     assert value == again
