@@ -243,15 +243,15 @@ class MiniBatchKMeans(CentersEstimator):
 
     def _best_start(self, init, rows, order, random_state):
         """Of `n_init` starts the centers with the least inertia on rows drawn for that."""
+        if self._n_init == 1:
+            return self._draw_start(init, rows, order, random_state)
         judges = sub_rows(rows, order.draw(random_state.uniform(size=self._init_size)))
         best, least = None, np.inf
-        for number in range(self._n_init):
-            if self.verbose:
-                announce("Init %d/%d with method %s", number + 1, self._n_init, init)
+        for number in range(1, self._n_init + 1):
             centers = self._draw_start(init, rows, order, random_state)
-            inertia = assign(judges, centers)[1] if self._n_init > 1 or self.verbose else 0.0
+            inertia = assign(judges, centers)[1]
             if self.verbose:
-                announce("Inertia for init %d/%d: %s", number + 1, self._n_init, inertia)
+                announce("Inertia for init %d/%d: %s", number, self._n_init, inertia)
             if inertia < least:
                 best, least = centers, inertia
         return best
