@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
+from functools import lru_cache
 from multiprocessing import current_process
 
 import joblib
@@ -330,5 +331,12 @@ def thread_count(n_jobs=None):
 def available_cores():
     """Cores this process may use, at most OMP_NUM_THREADS."""
     limit = os.environ.get("OMP_NUM_THREADS", "")
-    cores = joblib.cpu_count()
+    affinity = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
+    cores = _usable_cores(frozenset(affinity))
     return min(cores, int(limit)) if limit.isdigit() and int(limit) > 0 else cores
+
+
+@lru_cache
+def _usable_cores(affinity):
+    """joblib reads the cgroup's files anew at every call; once per `affinity` is enough."""
+    return joblib.cpu_count()

@@ -11,6 +11,7 @@ A structure is one class; `STRUCTURES` is its only registration. Bishop (2006), 
 """
 
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 from scipy.linalg import lapack
@@ -348,14 +349,12 @@ STRUCTURES = {structure.name: structure for structure in (Full, Tied, Diagonal, 
 
 def precision_factor(covariance, component, count):
     """Upper triangular P with P P' = covariance^-1; DegenerateComponent if there is none."""
-    rows = None if component is None else float(count[component])
-    if not np.isfinite(covariance).all():
-        raise DegenerateComponent(component, rows, "has a covariance that overflows")
     lower, failed = lapack.dpotrf(covariance, lower=1, clean=1)
-    if failed or not (np.diagonal(lower) > 0.0).all():
-        raise DegenerateComponent(component, rows, why_degenerate(covariance))
-    inverse, failed = lapack.dtrtri(lower, lower=1)
-    if failed or not np.isfinite(inverse).all():
+    if not failed:
+        inverse, failed = lapack.dtrtri(lower, lower=1, overwrite_c=1)
+    # A NaN or an infinity anywhere reaches the sum.
+    if failed or not isfinite(inverse.sum()):
+        rows = None if component is None else float(count[component])
         raise DegenerateComponent(component, rows, why_degenerate(covariance))
     return np.ascontiguousarray(inverse.T)
 
@@ -387,6 +386,8 @@ def inverse_gram(factor):
 
 def why_degenerate(covariance):
     """What is wrong with a covariance that has no Cholesky factor."""
+    if not np.isfinite(covariance).all():
+        return "has a covariance that overflows"
     variances = np.diagonal(covariance)
     flat = np.flatnonzero(variances <= 0.0)
     if len(flat):

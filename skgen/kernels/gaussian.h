@@ -8,7 +8,7 @@
  *   values of y runs down the triangle of P without touching its zeros.
  * - Log joint densities are kept for a chunk of rows, [k][chunk], and become responsibilities in
  *   place; no array of n x k exists.
- * - A responsibility below NEGLIGIBLE times the largest of its row counts as zero. The
+ * - A responsibility below 1e-20 times the largest of its row counts as zero. The
  *   rows left to a component are packed as sqrt(r) (x - mean), and their outer products are summed
  *   in a register tile, features in lanes. For few features points stay in lanes there too.
  * - float32 input is summed in float32 inside a chunk and in float64 across chunks.
@@ -28,8 +28,9 @@ enum { WRITE_LOG_JOINT, WRITE_RESPONSIBILITIES, WRITE_NOTHING };
 
 #define HEADER 16 /* structure, k, d; whole cache lines so that what follows stays aligned */
 #define PAD 16    /* rows of a model's matrices are padded to this, whatever the SIMD level */
-#define FEW_FEATURES 4
-#define MOST_ROWS_STAGED 64
+#define FEW_FEATURES 8
+#define MOST_AT_ONCE 5 /* features whose moments with all before them fit into registers */
+#define MOST_ROWS_STAGED 48
 #define ROUND_UP(n, m) (((n) + (m) - 1) / (m) * (m))
 #define TRIANGLE(d) ((d) * ((d) + 1) / 2)
 
@@ -43,6 +44,7 @@ enum { WRITE_LOG_JOINT, WRITE_RESPONSIBILITIES, WRITE_NOTHING };
 #define TILE_OUTPUTS 6
 #define OUTER_ROWS 6
 #define COMPONENTS_AT_ONCE 4
+#define PAIR 2
 #if defined(__GNUC__) && !defined(SKGEN_PLAIN)
 #  define UNROLL _Pragma("GCC unroll 8")
 #else

@@ -9,9 +9,9 @@ A `pack_*` function turns means and precisions (float64) into the model array, o
 of X, which all other functions take. A log weight of -inf removes its component.
 
 The moments that a step adds up are about the means *rounded to the dtype of X*. A component's
-responsibility for a row is taken as 0 where its density is under 1e-30 of the row's largest.
+responsibility for a row is taken as 0 where its density is under 1e-20 of the row's largest.
 Rows of weight 0 count for nothing. A row whose densities are all 0 or NaN has responsibility 0
-everywhere and makes the sum of log norms -inf. Responsibilities under 1e-30 that are given count
+everywhere and makes the sum of log norms -inf. Responsibilities under 1e-20 that are given count
 as 0 too. Results depend on the block alone.
 """
 
@@ -28,8 +28,8 @@ cdef extern from "gaussian.h" nogil:
         FULL, TIED, DIAGONAL, SPHERICAL
         WRITE_LOG_JOINT, WRITE_RESPONSIBILITIES, WRITE_NOTHING
         HEADER, PAD
-    void pack_triangle_float(const double*, Py_ssize_t, float*)
-    void pack_triangle_double(const double*, Py_ssize_t, double*)
+    void pack_triangle_float(const double*, Py_ssize_t, int, float*)
+    void pack_triangle_double(const double*, Py_ssize_t, int, double*)
     void pack_low_float(const double*, const double*, Py_ssize_t, float*)
     void pack_low_double(const double*, const double*, Py_ssize_t, double*)
     int e_step_float(const float*, const double*, Py_ssize_t, const float*, double*, double*,
@@ -103,10 +103,10 @@ cdef int fill_full(const double[:, ::1] means, const double[:, :, ::1] precision
         P = &precision_factor[c, 0, 0]
         if floating is float:
             pack_low_float(&means[c, 0], P, d, &model[low + c * width])
-            pack_triangle_float(P, d, &model[scale + c * (d * (d + 1) // 2)])
+            pack_triangle_float(P, d, 0, &model[scale + c * (d * (d + 1) // 2)])
         else:
             pack_low_double(&means[c, 0], P, d, &model[low + c * width])
-            pack_triangle_double(P, d, &model[scale + c * (d * (d + 1) // 2)])
+            pack_triangle_double(P, d, 0, &model[scale + c * (d * (d + 1) // 2)])
     return 0
 
 
@@ -137,10 +137,10 @@ cdef int fill_tied(const double[:, ::1] means, const double[:, ::1] precision_fa
     fill_common(TIED, means, log_weight, model)
     if floating is float:
         pack_low_float(&center[0], &precision_factor[0, 0], d, &model[low])
-        pack_triangle_float(&precision_factor[0, 0], d, &model[scale])
+        pack_triangle_float(&precision_factor[0, 0], d, 1, &model[scale])
     else:
         pack_low_double(&center[0], &precision_factor[0, 0], d, &model[low])
-        pack_triangle_double(&precision_factor[0, 0], d, &model[scale])
+        pack_triangle_double(&precision_factor[0, 0], d, 1, &model[scale])
     for i in range(d):
         model[origin + i] = <floating>center[i]
     for c in range(k):

@@ -5,7 +5,7 @@
 #undef GROUP
 #define GROUP (GROUP_VECTORS * LANES)
 #undef NEGLIGIBLE_LOG
-#define NEGLIGIBLE_LOG ((REAL)-69.07755278982137) /* log(1e-30) */
+#define NEGLIGIBLE_LOG ((REAL)-46.051701859880914) /* log(1e-20) */
 
 /* ---- The model: one flat array, filled by the pack functions of gaussian.pyx ---- */
 
@@ -36,10 +36,12 @@ static T(Model) T(open_model)(const REAL *model) {
 }
 
 /* P (upper triangle, [d][d]) in the order in which the tiles read it, times sqrt(1/2).
- * The first tile takes d % TILE_OUTPUTS columns, where the rows are shortest. */
-static void T(pack_triangle)(const double *P, ptrdiff_t d, REAL *out) {
+ * The first tile takes d % TILE_OUTPUTS columns, where the rows are shortest. Few features are
+ * one tile, unless `in_tiles`. */
+static void T(pack_triangle)(const double *P, ptrdiff_t d, int in_tiles, REAL *out) {
     const double half = 0.70710678118654752440;
     ptrdiff_t outputs = d % TILE_OUTPUTS ? d % TILE_OUTPUTS : TILE_OUTPUTS;
+    if (d <= FEW_FEATURES && !in_tiles) outputs = d;
     for (ptrdiff_t j = 0; j < d; j += outputs, outputs = TILE_OUTPUTS)
         for (ptrdiff_t i = 0; i < j + outputs; i++)
             for (ptrdiff_t c = i > j ? i : j; c < j + outputs; c++)
@@ -61,13 +63,13 @@ static void T(pack_low)(const double *mean, const double *P, ptrdiff_t d, REAL *
 
 /* out[i][r] = X[r][i] for r < rows, 0 for rows <= r < GROUP */
 static void T(transpose)(const REAL *X, ptrdiff_t rows, ptrdiff_t d, REAL *out) {
-    if (rows >= GROUP) {
-        for (ptrdiff_t i = 0; i < d; i++)
-            for (int r = 0; r < GROUP; r++) out[i * GROUP + r] = X[r * d + i];
-        return;
-    }
-    for (ptrdiff_t i = 0; i < d; i++)
-        for (int r = 0; r < GROUP; r++) out[i * GROUP + r] = r < rows ? X[r * d + i] : (REAL)0;
+    if (rows > GROUP) rows = GROUP;
+    if (rows < GROUP) memset(out, 0, (size_t)(d * GROUP) * sizeof(REAL));
+    ptrdiff_t r = 0;
+    for (; r + LANES <= rows; r += LANES, X += LANES * d, out += LANES)
+        for (ptrdiff_t i = 0; i < d; i++) T(store)(out + i * GROUP, T(load_stride)(X + i, d));
+    for (; r < rows; r++, X += d, out++)
+        for (ptrdiff_t i = 0; i < d; i++) out[i * GROUP] = X[i];
 }
 
 /* ---- Squared distances: q = half the squared length of (x - mean) P ---- */
@@ -131,6 +133,40 @@ static void T(distance_full)(const T(Model) *m, const REAL *x, ptrdiff_t compone
     }
     for (ptrdiff_t first = rest; first < m->d; first += TILE_OUTPUTS)
         P = T(distance_tile)(x, mean, low, P, first, TILE_OUTPUTS, q);
+}
+
+/* All components of a full model of D <= FEW_FEATURES features: the triangle in one piece, for
+ * PAIR vectors of rows at a time. */
+INLINE void T(few_log_joint)(const T(Model) *m, const REAL *x, const int D, REAL *joint,
+                             ptrdiff_t stride, VEC best[GROUP_VECTORS]) {
+    const REAL *P = m->scale;
+    for (ptrdiff_t c = 0; c < m->k; c++) {
+        const REAL *mean = m->means + c * m->width, *low = m->low + c * m->width;
+        const VEC constant = T(splat)(m->constant[c]);
+        UNROLL for (int at = 0; at < GROUP_VECTORS; at += PAIR) {
+            VEC y[FEW_FEATURES][PAIR], q[PAIR];
+            const REAL *p = P;
+            UNROLL for (int i = 0; i < D; i++) {
+                VEC z[PAIR];
+                UNROLL for (int v = 0; v < PAIR; v++)
+                    z[v] = T(load)(x + i * GROUP + (at + v) * LANES) - T(splat)(mean[i]);
+                UNROLL for (int j = i; j < D; j++, p++)
+                    UNROLL for (int v = 0; v < PAIR; v++) {
+                        if (i > 0) y[j][v] += T(splat)(*p) * z[v];
+                        else if (sizeof(REAL) == 4) y[j][v] = T(splat)(*p) * z[v] + T(splat)(low[j]);
+                        else y[j][v] = T(splat)(*p) * z[v];
+                    }
+            }
+            UNROLL for (int v = 0; v < PAIR; v++) q[v] = constant;
+            UNROLL for (int j = 0; j < D; j++)
+                UNROLL for (int v = 0; v < PAIR; v++) q[v] -= y[j][v] * y[j][v];
+            UNROLL for (int v = 0; v < PAIR; v++) {
+                T(store)(joint + c * stride + (at + v) * LANES, q[v]);
+                best[at + v] = T(larger)(q[v], best[at + v]);
+            }
+        }
+        P += TRIANGLE(D);
+    }
 }
 
 /* out[d][GROUP] = (x - center) P / sqrt(2) */
@@ -228,6 +264,16 @@ static void T(log_joint)(const T(Model) *m, const REAL *x, REAL *work, REAL *joi
                          ptrdiff_t stride, VEC best[GROUP_VECTORS]) {
     for (int v = 0; v < GROUP_VECTORS; v++) best[v] = T(splat)((REAL)-INFINITY);
     if (m->structure == FULL) {
+        switch (m->d) {
+        case 1: T(few_log_joint)(m, x, 1, joint, stride, best); return;
+        case 2: T(few_log_joint)(m, x, 2, joint, stride, best); return;
+        case 3: T(few_log_joint)(m, x, 3, joint, stride, best); return;
+        case 4: T(few_log_joint)(m, x, 4, joint, stride, best); return;
+        case 5: T(few_log_joint)(m, x, 5, joint, stride, best); return;
+        case 6: T(few_log_joint)(m, x, 6, joint, stride, best); return;
+        case 7: T(few_log_joint)(m, x, 7, joint, stride, best); return;
+        case 8: T(few_log_joint)(m, x, 8, joint, stride, best); return;
+        }
         for (ptrdiff_t c = 0; c < m->k; c++) {
             VEC q[GROUP_VECTORS], constant = T(splat)(m->constant[c]);
             for (int v = 0; v < GROUP_VECTORS; v++) q[v] = T(splat)((REAL)0);
@@ -282,13 +328,13 @@ INLINE const REAL *T(row)(const T(Points) *p, ptrdiff_t i) {
 typedef struct {
     int structure, by_lanes;
     ptrdiff_t n, k, d, chunk, vectors; /* vectors = d in vectors, rounded up */
-    ptrdiff_t stage_rows, stage_stride, entries, outer_width;
+    ptrdiff_t stage_stride, entries, outer_width;
     T(Points) points;
     IVEC last_mask;      /* the lanes of the last vector of a row that are features */
     REAL *x, *work;      /* [groups][d][GROUP]; [d][GROUP] */
     REAL *share, *rest;  /* [k][chunk] responsibilities; [chunk] weight / row sum */
-    int *list, *staged;  /* [chunk] rows of a component; [k] rows in its stage */
-    REAL *stage;         /* [k][stage_rows][stage_stride] sqrt(r) (x - mean), sqrt(r) */
+    int *list;           /* [chunk] rows of a component */
+    REAL *stage;         /* [rows][stage_stride] sqrt(r) (x - mean), sqrt(r) */
     double *lanes;       /* few features: [k][entries][LANES] */
     double *counts;      /* [k][LANES] */
     double *outer;       /* full: [k][d + 1][outer_width]; else [k][2][outer_width] */
@@ -300,45 +346,53 @@ INLINE VEC T(centered)(const REAL *row, const REAL *mean, ptrdiff_t v, const T(S
     return v == s->vectors - 1 ? T(choose)(s->last_mask, z, T(splat)((REAL)0)) : z;
 }
 
-/* Few features: everything in lanes. Entries: weight, first [D], second ([D] or triangle). */
-INLINE void T(lane_moments)(T(Sums) *s, ptrdiff_t component, const REAL *mean, const int D,
-                            const int structure) {
-    VEC count = T(splat)((REAL)0), first[FEW_FEATURES], second[TRIANGLE(FEW_FEATURES)];
-    UNROLL for (int i = 0; i < D; i++) first[i] = T(splat)((REAL)0);
-    UNROLL for (int i = 0; i < TRIANGLE(FEW_FEATURES); i++) second[i] = T(splat)((REAL)0);
+/* Few features: everything in lanes. Entries: weight, first [D], second ([D] or lower triangle).
+ * One sweep over the chunk sums what features from..to-1 take part in with those before them. */
+INLINE void T(lane_sweep)(T(Sums) *s, ptrdiff_t component, const REAL *mean, const int D,
+                          const int structure, const int from, const int to) {
+    const int triangle = structure == FULL, squares = structure == DIAGONAL;
+    VEC count = T(splat)((REAL)0), first[MOST_AT_ONCE], second[MOST_AT_ONCE][FEW_FEATURES];
+    UNROLL for (int i = 0; i < to - from; i++) {
+        first[i] = T(splat)((REAL)0);
+        UNROLL for (int j = 0; j <= from + i; j++) second[i][j] = T(splat)((REAL)0);
+    }
     const REAL *share = s->share + component * s->chunk;
     for (ptrdiff_t at = 0; at < s->chunk; at += LANES) {
         const REAL *x = s->x + at / GROUP * (D * GROUP) + at % GROUP;
-        VEC r = T(load)(share + at) * T(load)(s->rest + at), z[FEW_FEATURES];
-        IVEC active = T(above)(r, T(splat)((REAL)0));
+        VEC r = T(load)(share + at) * T(load)(s->rest + at), t[MOST_AT_ONCE];
         count += r;
-        /* The mask keeps an infinite row, whose share is 0, from making NaN. */
-        UNROLL for (int i = 0; i < D; i++)
-            z[i] = T(choose)(active, T(load)(x + i * GROUP) - T(splat)(mean[i]),
-                             T(splat)((REAL)0));
-        int entry = 0;
-        UNROLL for (int i = 0; i < D; i++) {
-            VEC t = r * z[i];
-            first[i] += t;
-            if (structure == FULL) {
-                UNROLL for (int j = 0; j <= i; j++, entry++) second[entry] += t * z[j];
-            } else if (structure != TIED) {
-                second[i] += t * z[i];
-            }
+        UNROLL for (int i = from; i < to; i++) {
+            VEC z = T(load)(x + i * GROUP) - T(splat)(mean[i]);
+            t[i - from] = r * z;
+            first[i - from] += t[i - from];
+            if (squares) second[i - from][0] += t[i - from] * z;
+        }
+        UNROLL for (int j = 0; j < to && triangle; j++) {
+            VEC z = T(load)(x + j * GROUP) - T(splat)(mean[j]);
+            UNROLL for (int i = j > from ? j : from; i < to; i++)
+                second[i - from][j] += t[i - from] * z;
         }
     }
-    const int seconds = structure == FULL ? TRIANGLE(D) : structure == TIED ? 0 : D;
     double *out = s->lanes + component * s->entries * LANES;
-    T(add_to_double)(out, count);
-    UNROLL for (int i = 0; i < D; i++) T(add_to_double)(out + (1 + i) * LANES, first[i]);
-    UNROLL for (int i = 0; i < seconds; i++)
-        T(add_to_double)(out + (1 + D + i) * LANES, second[i]);
+    if (from == 0) T(add_to_double)(out, count);
+    UNROLL for (int i = from; i < to; i++) {
+        T(add_to_double)(out + (1 + i) * LANES, first[i - from]);
+        if (squares) T(add_to_double)(out + (1 + D + i) * LANES, second[i - from][0]);
+        UNROLL for (int j = 0; j <= i && triangle; j++)
+            T(add_to_double)(out + (1 + D + TRIANGLE(i) + j) * LANES, second[i - from][j]);
+    }
 }
 
-INLINE void T(lane_moments_of)(T(Sums) *s, ptrdiff_t component, const REAL *mean, const int D) {
-    if (s->structure == FULL) T(lane_moments)(s, component, mean, D, FULL);
-    else if (s->structure == TIED) T(lane_moments)(s, component, mean, D, TIED);
-    else T(lane_moments)(s, component, mean, D, DIAGONAL);
+INLINE void T(lane_sweeps)(T(Sums) *s, ptrdiff_t component, const REAL *mean, const int D,
+                           const int structure) {
+    T(lane_sweep)(s, component, mean, D, structure, 0, D < MOST_AT_ONCE ? D : MOST_AT_ONCE);
+    if (D > MOST_AT_ONCE) T(lane_sweep)(s, component, mean, D, structure, MOST_AT_ONCE, D);
+}
+
+INLINE void T(lane_moments)(T(Sums) *s, ptrdiff_t component, const REAL *mean, const int D) {
+    if (s->structure == FULL) T(lane_sweeps)(s, component, mean, D, FULL);
+    else if (s->structure == TIED) T(lane_sweeps)(s, component, mean, D, TIED);
+    else T(lane_sweeps)(s, component, mean, D, DIAGONAL);
 }
 
 /* `rows` x `vectors` of sum_a u_a u_a' at out, u of length `n`. */
@@ -394,13 +448,6 @@ static void T(outer_products)(const REAL *u, ptrdiff_t n, ptrdiff_t stride, ptrd
     }
 }
 
-static void T(empty_stage)(T(Sums) *s, ptrdiff_t component) {
-    T(outer_products)(s->stage + component * s->stage_rows * s->stage_stride,
-                      s->staged[component], s->stage_stride, s->d + 1, s->vectors,
-                      s->outer + component * (s->d + 1) * s->outer_width, s->outer_width);
-    s->staged[component] = 0;
-}
-
 /* Rows with a share of the component, into its list; adds up the shares. */
 static ptrdiff_t T(list_rows)(T(Sums) *s, ptrdiff_t component) {
     REAL *share = s->share + component * s->chunk;
@@ -421,17 +468,26 @@ static ptrdiff_t T(list_rows)(T(Sums) *s, ptrdiff_t component) {
 
 static void T(full_moments)(T(Sums) *s, ptrdiff_t start, ptrdiff_t component, const REAL *mean) {
     const REAL *share = s->share + component * s->chunk;
-    const ptrdiff_t n = T(list_rows)(s, component);
-    for (ptrdiff_t a = 0; a < n; a++) {
-        const ptrdiff_t i = s->list[a];
-        const REAL *row = T(row)(&s->points, start + i);
-        const REAL root = (REAL)sqrt(share[i]);
-        REAL *u = s->stage
-                  + (component * s->stage_rows + s->staged[component]) * s->stage_stride;
-        for (ptrdiff_t v = 0; v < s->vectors; v++)
-            T(store)(u + v * LANES, T(centered)(row, mean, v, s) * T(splat)(root));
-        u[s->d] = root;
-        if (++s->staged[component] == s->stage_rows) T(empty_stage)(s, component);
+    const ptrdiff_t n = T(list_rows)(s, component), last = (s->vectors - 1) * LANES;
+    double *outer = s->outer + component * (s->d + 1) * s->outer_width;
+    const IVEC mask = s->last_mask;
+    for (ptrdiff_t a = 0; a < n;) {
+        REAL *u = s->stage;
+        const ptrdiff_t staged = n - a < MOST_ROWS_STAGED ? n - a : MOST_ROWS_STAGED;
+        for (const ptrdiff_t end = a + staged; a < end; a++, u += s->stage_stride) {
+            const ptrdiff_t i = s->list[a];
+            const REAL *row = T(row)(&s->points, start + i);
+            const REAL root = (REAL)sqrt(share[i]);
+            const VEC roots = T(splat)(root);
+            for (ptrdiff_t v = 0; v < last; v += LANES)
+                T(store)(u + v, (T(load)(row + v) - T(load)(mean + v)) * roots);
+            T(store)(u + last,
+                     T(choose)(mask, (T(load)(row + last) - T(load)(mean + last)) * roots,
+                               T(splat)((REAL)0)));
+            u[s->d] = root;
+        }
+        T(outer_products)(s->stage, staged, s->stage_stride, s->d + 1, s->vectors, outer,
+                          s->outer_width);
     }
 }
 
@@ -471,16 +527,29 @@ INLINE void T(simple_moments_of)(T(Sums) *s, ptrdiff_t start, ptrdiff_t componen
     }
 }
 
+/* Rows without a share may be infinite: 0 times them is NaN. */
+static void T(hide_absent)(T(Sums) *s) {
+    for (ptrdiff_t i = 0; i < s->chunk; i++) {
+        if (s->rest[i] > 0) continue;
+        REAL *x = s->x + i / GROUP * (s->d * GROUP) + i % GROUP;
+        for (ptrdiff_t j = 0; j < s->d; j++) x[j * GROUP] = 0;
+    }
+}
+
 /* Adds the moments of the chunk that begins at row `start` about `means`. */
 static void T(chunk_moments)(T(Sums) *s, ptrdiff_t start, const REAL *means, ptrdiff_t width) {
     for (ptrdiff_t c = 0; c < s->k; c++) {
         const REAL *mean = means + c * width;
         if (s->by_lanes) {
             switch (s->d) {
-            case 1: T(lane_moments_of)(s, c, mean, 1); break;
-            case 2: T(lane_moments_of)(s, c, mean, 2); break;
-            case 3: T(lane_moments_of)(s, c, mean, 3); break;
-            case 4: T(lane_moments_of)(s, c, mean, 4); break;
+            case 1: T(lane_moments)(s, c, mean, 1); break;
+            case 2: T(lane_moments)(s, c, mean, 2); break;
+            case 3: T(lane_moments)(s, c, mean, 3); break;
+            case 4: T(lane_moments)(s, c, mean, 4); break;
+            case 5: T(lane_moments)(s, c, mean, 5); break;
+            case 6: T(lane_moments)(s, c, mean, 6); break;
+            case 7: T(lane_moments)(s, c, mean, 7); break;
+            case 8: T(lane_moments)(s, c, mean, 8); break;
             }
         } else if (s->structure == FULL) {
             T(full_moments)(s, start, c, mean);
@@ -504,15 +573,15 @@ static int T(open_sums)(T(Sums) *s, int structure, const REAL *X, ptrdiff_t n, p
     s->d = d;
     s->by_lanes = d <= FEW_FEATURES;
     s->vectors = (d + LANES - 1) / LANES;
-    /* Shares of a chunk fill about 64 KiB. */
+    /* Shares of a chunk fill about 128 KiB. */
     s->chunk = ROUND_UP(n, GROUP);
-    ptrdiff_t largest = ROUND_UP(65536 / (ptrdiff_t)sizeof(REAL) / k, GROUP);
+    ptrdiff_t largest = ROUND_UP(131072 / (ptrdiff_t)sizeof(REAL) / k, GROUP);
     if (largest > 512) largest = ROUND_UP(512, GROUP);
+    if (s->by_lanes && largest > 2048 / d) largest = ROUND_UP(2048 / d, GROUP); /* 16 KiB of x */
     if (largest < GROUP) largest = GROUP;
     if (s->chunk > largest) s->chunk = largest;
     const ptrdiff_t groups = s->by_lanes ? s->chunk / GROUP : 1;
     const int stages = structure == FULL && !s->by_lanes;
-    s->stage_rows = n < MOST_ROWS_STAGED ? n : MOST_ROWS_STAGED;
     s->stage_stride = ROUND_UP(d + 1, LANES);
     s->entries = 1 + d + (structure == FULL ? TRIANGLE(d) : d);
     s->outer_width = ROUND_UP(d, LANES);
@@ -522,7 +591,7 @@ static int T(open_sums)(T(Sums) *s, int structure, const REAL *X, ptrdiff_t n, p
                                d * GROUP,
                                k * s->chunk,
                                s->chunk,
-                               stages ? k * s->stage_rows * s->stage_stride : 0,
+                               stages ? MOST_ROWS_STAGED * s->stage_stride : 0,
                                s->by_lanes ? 0 : tail};
     const ptrdiff_t doubles[] = {s->by_lanes ? k * s->entries * LANES : 0,
                                  s->by_lanes ? 0 : k * LANES,
@@ -531,8 +600,7 @@ static int T(open_sums)(T(Sums) *s, int structure, const REAL *X, ptrdiff_t n, p
     for (int i = 0; i < 6; i++) bytes += ROUND_UP((size_t)reals[i] * sizeof(REAL), (size_t)line);
     size_t zeroed = 0;
     for (int i = 0; i < 3; i++) zeroed += ROUND_UP((size_t)doubles[i] * 8, (size_t)line);
-    bytes += zeroed + ROUND_UP((size_t)(s->chunk + 1) * sizeof(int), (size_t)line)
-             + ROUND_UP((size_t)k * sizeof(int), (size_t)line);
+    bytes += zeroed + (size_t)(s->chunk + 1) * sizeof(int);
     s->memory = malloc(bytes);
     if (!s->memory) return 0;
     char *at = (char *)(((uintptr_t)s->memory + 63) & ~(uintptr_t)63);
@@ -550,9 +618,6 @@ static int T(open_sums)(T(Sums) *s, int structure, const REAL *X, ptrdiff_t n, p
         at += ROUND_UP((size_t)reals[i] * sizeof(REAL), (size_t)line);
     }
     s->list = (int *)at;
-    at += ROUND_UP((size_t)(s->chunk + 1) * sizeof(int), (size_t)line);
-    s->staged = (int *)at;
-    memset(s->staged, 0, (size_t)k * sizeof(int));
     s->points.X = X;
     s->points.d = d;
     s->points.first_in_tail = n - in_tail;
@@ -596,7 +661,6 @@ static void T(close_sums)(T(Sums) *s, double unit, double *nk, double *first, do
         }
         nk[c] += unit * T(total_of_lanes)(s->counts + c * LANES);
         if (s->structure == FULL) {
-            if (s->staged[c]) T(empty_stage)(s, c);
             const double *in = s->outer + c * (d + 1) * s->outer_width;
             for (ptrdiff_t i = 0; i < d; i++)
                 for (ptrdiff_t j = 0; j <= i; j++) {
@@ -659,6 +723,7 @@ static int T(e_step)(const REAL *X, const double *weight, ptrdiff_t n, const REA
                 T(add_to_double)(norm_lanes, T(choose)(counts, w * (best[v] + T(log)(sum)), zero));
             }
         }
+        if (s.by_lanes) T(hide_absent)(&s);
         T(chunk_moments)(&s, start, m.means, m.width);
     }
     *log_norm = unit * T(total_of_lanes)(norm_lanes);
@@ -685,9 +750,10 @@ static int T(weighted_moments)(const REAL *X, const double *weight, ptrdiff_t n,
             s.rest[i] = i < rows ? (REAL)(weight[start + i] * per_unit) : (REAL)0;
             for (ptrdiff_t c = 0; c < m.k; c++) {
                 const REAL r = i < rows ? responsibilities[(start + i) * m.k + c] : (REAL)0;
-                s.share[c * s.chunk + i] = r > (REAL)1e-30 ? r : (REAL)0;
+                s.share[c * s.chunk + i] = r > (REAL)1e-20 ? r : (REAL)0;
             }
         }
+        if (s.by_lanes) T(hide_absent)(&s);
         T(chunk_moments)(&s, start, m.means, m.width);
     }
     T(close_sums)(&s, unit, nk, first, second);

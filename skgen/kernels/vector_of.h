@@ -60,6 +60,7 @@ INLINE IVEC T(shift_right)(IVEC i, int by) { return i >> by; }
 INLINE void T(add_to_double)(double *p, VEC v) { *p += v; }
 INLINE IVEC T(equal_int)(IVEC a, IVEC b) { return a == b ? -1 : 0; }
 INLINE INT T(smallest_lane_int)(IVEC v) { return v; }
+INLINE VEC T(load_stride)(const REAL *p, ptrdiff_t stride) { (void)stride; return *p; }
 #else
 INLINE VEC T(splat)(REAL x) { return x - (VEC){0}; }
 INLINE IVEC T(splat_int)(INT x) { return x - (IVEC){0}; }
@@ -100,9 +101,21 @@ INLINE REAL T(lane)(VEC v, int i) { return v[i]; }
 INLINE IVEC T(shift_left)(IVEC i, int by) { return i << by; }
 /* The sign is kept. */
 INLINE IVEC T(shift_right)(IVEC i, int by) { return i >> by; }
+/* p[0], p[stride], ... */
+INLINE VEC T(load_stride)(const REAL *p, ptrdiff_t stride) {
+    VEC v;
+    for (int i = 0; i < LANES; i++) v[i] = p[i * stride];
+    return v;
+}
 /* p[0..LANES) += v */
 INLINE void T(add_to_double)(double *p, VEC v) {
-    for (int i = 0; i < LANES; i++) p[i] += v[i];
+#  ifdef REAL_IS_DOUBLE
+    T(store)(p, T(load)(p) + v);
+#  else
+    float s[LANES];
+    T(store)(s, v);
+    for (int i = 0; i < LANES; i++) p[i] += s[i];
+#  endif
 }
 INLINE IVEC T(equal_int)(IVEC a, IVEC b) { return a == b; }
 INLINE INT T(smallest_lane_int)(IVEC v) {

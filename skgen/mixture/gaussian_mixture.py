@@ -6,6 +6,7 @@ One fused pass over the rows per iteration adds up what the next parameters need
 rows by components exists. Dempster, Laird and Rubin (1977); Bishop (2006), section 9.2.
 """
 
+from copy import deepcopy
 from numbers import Integral, Real
 
 import joblib
@@ -279,9 +280,9 @@ class GaussianMixture(
         """Solutions of all starts that did not degenerate; an error if none is left."""
         streams = [check_random_state(self.random_state)]
         if n_init > 1:
-            # A stream per start, so that starts may run in any order.
-            seeds = streams[0].randint(np.iinfo(np.int32).max, size=n_init)
-            streams = [np.random.RandomState(seed) for seed in seeds]
+            # A stream per start, so that starts may run in any order; the first is that of n_init=1.
+            seeds = deepcopy(streams[0]).randint(np.iinfo(np.int32).max, size=n_init - 1)
+            streams += [np.random.RandomState(seed) for seed in seeds]
         at_a_time = self._parallel(n_init)
         if at_a_time > 1:
             rows = rows.with_threads(max(1, rows.n_threads // at_a_time))
@@ -614,9 +615,10 @@ def check_weights(weights, k):
     single = getattr(weights, "dtype", None) == np.float32
     weights = check_given(weights, (k,), "weights")
     if weights.min() < 0.0 or weights.max() > 1.0:
+        # scikit-learn swaps the two words, and code out there matches its text.
         raise ValueError(
             "The parameter 'weights' should be in the range [0, 1], but got max value"
-            f" {weights.max():.5f}, min value {weights.min():.5f}"
+            f" {weights.min():.5f}, min value {weights.max():.5f} (the smallest and the largest)"
         )
     if abs(1.0 - weights.sum()) > (1e-6 if single else 1e-8):
         raise ValueError(

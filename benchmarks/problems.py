@@ -1,0 +1,129 @@
+"""What a workload asks: data, the common start, and the judge of every contender's answer.
+
+The judge is the same for all: it takes the parameters that a contender ended with and computes
+the objective in float64 itself, so no contender's own bookkeeping is trusted.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+JUDGED_ROWS = 100_000
+
+
+@dataclass
+class KMeansProblem:
+    """Lloyd iterations from given centers; judged by inertia."""
+
+    X: np.ndarray
+    centers: np.ndarray
+    n_iter: int
+    to_convergence: bool = False
+    objective_name = "inertia of the final centers, in float64 by the same code for all"
+    higher_is_better = False
+
+    @classmethod
+    def from_rows(cls, X, n_clusters, n_iter, to_convergence=False):
+        """Start from distinct random rows."""
+        generator = np.random.default_rng(1)
+        rows = X[generator.choice(len(X), n_clusters, replace=False)]
+        return cls(X, rows, n_iter, to_convergence)
+
+    def judge(self, centers):
+        return potential(self.X, centers)
+
+
+@dataclass
+class SeedingProblem:
+    """Choice of first centers, another seed each round; judged by the potential left."""
+
+    X: np.ndarray
+    n_clusters: int
+    n_iter: int = 1
+    to_convergence = False
+    objective_name = "mean potential over the rounds, each with another seed"
+    higher_is_better = False
+
+    def judge(self, centers):
+        return potential(self.X, centers)
+
+
+@dataclass
+class MixtureProblem:
+    """EM iterations from given parameters; judged by the mean log-likelihood."""
+
+    X: np.ndarray
+    structure: str
+    weights: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+    n_iter: int
+    reg_covar: float = 1e-6
+    to_convergence = False
+    objective_name = (
+        "mean log-likelihood of the final parameters, in float64 by the same code for all"
+    )
+    higher_is_better = True
+
+    @classmethod
+    def from_rows(cls, X, structure, n_components, n_iter):
+        """Equal weights, distinct random rows as means, the covariance of all rows."""
+        generator = np.random.default_rng(1)
+        rows = np.asarray(X[generator.choice(len(X), n_components, replace=False)])
+        covariance = np.cov(X, rowvar=False, dtype=np.float64)
+        start = {
+            "full": np.stack([covariance] * n_components),
+            "tied": covariance,
+            "diag": np.stack([covariance.diagonal()] * n_components),
+            "spherical": np.full(n_components, covariance.diagonal().mean()),
+        }[structure]
+        weights = np.full(n_components, 1.0 / n_components)
+        return cls(X, structure, weights, rows.astype(np.float64), start, n_iter)
+
+    @property
+    def precisions(self):
+        """Inverse of the first covariances, as `precisions_init` takes it."""
+        if self.structure in ("full", "tied"):
+            return np.linalg.inv(self.covariances)
+        return 1.0 / self.covariances
+
+    def judge(self, parameters):
+        """Mean log-likelihood of the first rows, by scikit-learn's formula."""
+        from sklearn.mixture import GaussianMixture
+        from sklearn.mixture._gaussian_mixture import _compute_precision_cholesky
+
+        weights, means, covariances = (np.asarray(p, dtype=np.float64) for p in parameters)
+        model = GaussianMixture(len(weights), covariance_type=self.structure)
+        model.weights_, model.means_, model.covariances_ = weights, means, covariances
+        model.precisions_cholesky_ = _compute_precision_cholesky(covariances, self.structure)
+        return model.score(self.X[:JUDGED_ROWS].astype(np.float64))
+
+
+@dataclass
+class CallProblem:
+    """A call too short to be timed once; judged by what `answer` makes of its result."""
+
+    family: str
+    X: np.ndarray
+    repeats: int
+    objective_name: str
+    n_iter: int = 1
+    to_convergence = False
+    higher_is_better = True
+
+    def judge(self, answer):
+        return float(answer)
+
+
+def potential(X, centers):
+    """Sum of squared distances to the nearest center, in float64, a few rows at a time."""
+    centers = np.asarray(centers, dtype=np.float64)
+    squares = np.einsum("ij,ij->i", centers, centers)
+    total = 0.0
+    for start in range(0, len(X), 8192):
+        rows = X[start : start + 8192].astype(np.float64)
+        scores = rows @ centers.T
+        scores *= -2.0
+        scores += squares
+        total += scores.min(axis=1).sum() + np.einsum("ij,ij->", rows, rows)
+    return total

@@ -1,0 +1,155 @@
+"""The race: contenders take turns in one process, and rounds that others disturbed are dropped."""
+
+import gc
+import time
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+# Threads of the last contender's pools may spin this long, waiting for more work.
+PAUSE = 0.05
+# Two lengths of a slow contender's fit, from which the time of the full length follows.
+FEW, SOME = 1, 4
+SLOW_ROUNDS = 2
+# /proc/stat counts in hundredths of a second, for each core.
+CLOCK_TICKS = 100
+CLOCK_ERROR = 0.03
+
+
+@dataclass
+class Result:
+    """What one contender did."""
+
+    name: str
+    seconds: dict[int, float] = field(default_factory=dict)
+    objectives: list[float] = field(default_factory=list)
+    n_iter: int = 0
+    slow: bool = False
+    failure: str | None = None
+
+    @property
+    def median(self):
+        return median(self.seconds.values()) if self.seconds else float("nan")
+
+
+@dataclass
+class Race:
+    """All contenders of one workload, and the foreign load of every round."""
+
+    results: list[Result]
+    loads: dict[int, float]
+    kept: list[int]
+    max_load: float
+    reference_after_some: float | None = None
+
+    @property
+    def disturbed(self):
+        """Whether no round was quiet, so that disturbed ones had to be kept."""
+        return any(self.loads[number] > self.max_load for number in self.kept)
+
+
+def run_race(problem, contenders, rounds, max_load, slow_after):
+    """Let `contenders` take turns until `rounds` quiet rounds are done, or twice as many in all."""
+    results = [Result(contender.name) for contender in contenders]
+    warm_up(problem, contenders, results, slow_after)
+    race = Race(results, {}, [], max_load)
+    if any(result.slow for result in results):
+        _, answer, _ = timed(problem, contenders[0], SOME, 0)
+        race.reference_after_some = problem.judge(answer)
+    for number in range(2 * rounds):
+        if len(race.kept) == rounds:
+            break
+        clock = LoadClock()
+        for place in range(len(contenders)):
+            turn = (place + number) % len(contenders)
+            if wants_turn(results[turn], race):
+                take_turn(problem, contenders[turn], results[turn], number)
+        race.loads[number] = clock.foreign_load()
+        if race.loads[number] <= max_load:
+            race.kept.append(number)
+    if not race.kept:
+        race.kept = sorted(race.loads, key=race.loads.get)[:rounds]
+    for result in results:
+        kept = {n: result.seconds[n] for n in race.kept if n in result.seconds}
+        result.seconds = kept or result.seconds
+    return race
+
+
+def warm_up(problem, contenders, results, slow_after):
+    """One short fit each: loads code, starts threads, and finds out who is slow."""
+    for contender, result in zip(contenders, results, strict=True):
+        try:
+            seconds, _, _ = timed(problem, contender, 1, 0)
+        except Exception as error:  # a peer's failure is a result
+            result.failure = f"{type(error).__name__}: {error}".splitlines()[0]
+            continue
+        # The first iteration comes with everything that a fit does once.
+        expected = seconds * (1 + 0.6 * (problem.n_iter - 1))
+        fixed_length = problem.n_iter > SOME and not problem.to_convergence
+        result.slow = fixed_length and expected > slow_after
+
+
+def wants_turn(result, race):
+    """Everybody does, but for the failed, and the slow who have had enough."""
+    if result.slow:
+        quiet = [number for number in result.seconds if number in race.kept]
+        return len(quiet) < SLOW_ROUNDS and len(result.seconds) < 2 * SLOW_ROUNDS
+    return not result.failure
+
+
+def take_turn(problem, contender, result, number):
+    """Time one fit, or estimate the time of a slow one, and judge it."""
+    if result.slow:
+        few, _, _ = timed(problem, contender, FEW, number)
+        some, answer, _ = timed(problem, contender, SOME, number)
+        slope = (some - few) / (SOME - FEW)
+        seconds, n_iter = few + slope * (problem.n_iter - FEW), problem.n_iter
+    else:
+        seconds, answer, n_iter = timed(problem, contender, problem.n_iter, number)
+    result.seconds[number] = seconds
+    result.objectives.append(problem.judge(answer))
+    result.n_iter = n_iter
+
+
+def timed(problem, contender, n_iter, seed):
+    """Seconds of one fit, its answer and its iterations."""
+    repeats = getattr(problem, "repeats", 1)
+    gc.collect()
+    time.sleep(PAUSE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        start = time.perf_counter()
+        for _ in range(repeats):
+            answer, done = contender.fit(problem, n_iter, seed)
+        seconds = time.perf_counter() - start
+    return seconds / repeats, answer, done
+
+
+class LoadClock:
+    """Measures the cores that other processes keep busy."""
+
+    def __init__(self):
+        self.start = time.perf_counter(), busy_seconds(), time.process_time()
+
+    def foreign_load(self):
+        """Cores taken by others since the start; 0 where /proc/stat does not exist."""
+        wall, busy, own = (
+            after - before
+            for after, before in zip(
+                (time.perf_counter(), busy_seconds(), time.process_time()),
+                self.start,
+                strict=True,
+            )
+        )
+        return max(0.0, busy - own - CLOCK_ERROR) / wall
+
+
+def busy_seconds():
+    """Seconds that all cores together were busy or taken away by a hypervisor."""
+    try:
+        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    except OSError:
+        return 0.0
+    user, nice, system, _idle, _waiting, irq, softirq, steal, *_ = map(int, fields)
+    return (user + nice + system + irq + softirq + steal) / CLOCK_TICKS

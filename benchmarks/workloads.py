@@ -1,0 +1,193 @@
+"""The table of workloads: data, start, length and contenders of each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks import contenders, fresh
+from benchmarks.data import mnist, mnist_components, overlapping
+from benchmarks.problems import CallProblem, KMeansProblem, MixtureProblem, SeedingProblem
+
+# How much of the rows --small keeps.
+SMALL = 50
+# Relative differences of objectives that rounding explains. A float32 contender may send a row
+# that lies between two centers the other way, and the iterations after that differ a little.
+TOLERANCE = {"float64": 1e-6, "float32": 1e-4}
+# Seedings are random: potentials agree on average over the rounds.
+SEEDING_TOLERANCE = 0.03
+# Until convergence, one row sent the other way may lead to another local optimum.
+CONVERGENCE_TOLERANCE = 0.005
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One race; `problem(dtype, share)` builds it with 1/share of the rows."""
+
+    name: str
+    title: str
+    problem: Callable
+    contenders: tuple
+    dtype: str = "float32"
+    rounds: int = 5
+    tolerance: float | None = None
+
+    def objective_tolerance(self, dtype):
+        return self.tolerance or TOLERANCE[dtype]
+
+
+@dataclass(frozen=True)
+class FreshWorkload:
+    """A measurement that needs a new process per turn; `measure(rounds, small)` returns rows."""
+
+    name: str
+    title: str
+    measure: Callable
+    rounds: int = 5
+    columns: tuple = ()
+
+
+def clouds(n_rows, n_features, n_groups):
+    """Overlapping synthetic rows."""
+    return lambda dtype, share: overlapping(
+        max(n_rows // share, 2000), n_features, n_groups, np.dtype(dtype).type
+    )
+
+
+def digits(dtype, share):
+    """The training images of MNIST."""
+    return mnist(60_000 // share, np.dtype(dtype).type)
+
+
+def digit_components(dtype, share):
+    """Fifty principal components of MNIST."""
+    return mnist_components(60_000 // share, np.dtype(dtype).type)
+
+
+def kmeans(name, data, k, n_iter=20, to_convergence=False, **options):
+    def problem(dtype, share):
+        return KMeansProblem.from_rows(data(dtype, share), k, n_iter, to_convergence)
+
+    length = "to convergence" if to_convergence else f"{n_iter} iterations"
+    title = f"KMeans, {name.removeprefix('kmeans-').removesuffix('-converge')}, k={k}, {length}"
+    return Workload(name, title, problem, contenders.KMEANS, **options)
+
+
+def seeding(name, data, k):
+    def problem(dtype, share):
+        return SeedingProblem(data(dtype, share), k)
+
+    return Workload(
+        name,
+        f"Greedy k-means++ seeding, {name.removeprefix('kmeans-seeding-')}, k={k}",
+        problem,
+        contenders.SEEDING,
+        tolerance=SEEDING_TOLERANCE,
+    )
+
+
+def mixture(name, data, structure, k, n_iter=20):
+    def problem(dtype, share):
+        return MixtureProblem.from_rows(data(dtype, share), structure, k, n_iter)
+
+    title = (
+        f"GaussianMixture, {structure}, {name.removeprefix(f'gmm-{structure}-')}, k={k},"
+        f" {n_iter} iterations"
+    )
+    peers = contenders.MIXTURE
+    if structure in ("tied", "spherical"):
+        peers = contenders.MIXTURE_WITHOUT_DAAL
+    return Workload(name, title, problem, peers, dtype="float64")
+
+
+def iris(dtype, share):
+    from sklearn.datasets import load_iris
+
+    return load_iris().data.astype(dtype)
+
+
+def tiny(name, family):
+    def problem(dtype, share):
+        return CallProblem(
+            family, iris(dtype, share), repeats=20, objective_name="score(X), mean of the rounds"
+        )
+
+    return Workload(
+        name,
+        f"{family}(3) on iris (150x4), whole fit with defaults, another seed each round",
+        problem,
+        contenders.pair(contenders.fit_small, family),
+        dtype="float64",
+        rounds=9,
+        tolerance=0.1,
+    )
+
+
+def one_row(name, family, method):
+    def problem(dtype, share):
+        X = overlapping(10_000 // share + 200, 16, 8, np.dtype(dtype).type)
+        return CallProblem(family, X, repeats=500, objective_name="number of outputs")
+
+    return Workload(
+        name,
+        f"{family}(8).{method} on one row of 16 features",
+        problem,
+        contenders.pair(contenders.call_on_one_row, family, method),
+        dtype="float64",
+        rounds=9,
+    )
+
+
+CATALOGUE = (
+    kmeans("kmeans-1e6x16", clouds(1_000_000, 16, 64), 64),
+    kmeans("kmeans-200kx64", clouds(200_000, 64, 256), 256),
+    kmeans("kmeans-mnist", digits, 100),
+    kmeans(
+        "kmeans-mnist-converge",
+        digits,
+        100,
+        n_iter=300,
+        to_convergence=True,
+        rounds=2,
+        tolerance=CONVERGENCE_TOLERANCE,
+    ),
+    kmeans("kmeans-1e6x2", clouds(1_000_000, 2, 20), 20),
+    kmeans("kmeans-1e5x50", clouds(100_000, 50, 200), 1000),
+    seeding("kmeans-seeding-mnist", digits, 100),
+    seeding("kmeans-seeding-1e6x16", clouds(1_000_000, 16, 64), 64),
+    mixture("gmm-full-1e6x8", clouds(1_000_000, 8, 16), "full", 16),
+    mixture("gmm-full-200kx32", clouds(200_000, 32, 32), "full", 32),
+    mixture("gmm-full-mnist-pca", digit_components, "full", 20),
+    mixture("gmm-full-1e5x2", clouds(100_000, 2, 5), "full", 5),
+    mixture("gmm-diag-200kx32", clouds(200_000, 32, 32), "diag", 32),
+    mixture("gmm-tied-200kx32", clouds(200_000, 32, 32), "tied", 32),
+    mixture("gmm-spherical-200kx32", clouds(200_000, 32, 32), "spherical", 32),
+    tiny("tiny-kmeans", "KMeans"),
+    tiny("tiny-mixture", "GaussianMixture"),
+    one_row("predict-one-row-kmeans", "KMeans", "predict"),
+    one_row("predict-one-row-mixture", "GaussianMixture", "predict_proba"),
+    FreshWorkload(
+        "import-time",
+        "Import in a new process",
+        fresh.measure_imports,
+        rounds=9,
+        columns=("import", "median ms", "peak MB"),
+    ),
+    FreshWorkload(
+        "memory",
+        "Peak memory that a fit adds to its data, 3 iterations",
+        fresh.measure_memory,
+        rounds=1,
+        columns=("fit", "data MB", "extra MB", "of scikit-learn's"),
+    ),
+)
+
+
+def find(name):
+    """The workloads called `name` or starting with it; all of them for 'all'."""
+    exact = [workload for workload in CATALOGUE if workload.name == name]
+    if exact:
+        return exact
+    return [
+        workload for workload in CATALOGUE if name == "all" or workload.name.startswith(f"{name}-")
+    ]

@@ -1,0 +1,177 @@
+"""skgen in one go: choose a mixture of handwritten digits, keep it, and draw new digits from it.
+
+Run it with `python examples/quickstart.py`. It uses the digits that come with scikit-learn, takes
+well under a minute on two cores and prints where it leaves its picture.
+"""
+
+import argparse
+import pickle
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import sklearn.mixture
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, KFold, train_test_split
+from sklearn.pipeline import Pipeline
+
+import skgen
+from skgen.mixture import GaussianMixture
+
+GRID = {
+    "mixture__n_components": [5, 10, 20, 40],
+    "mixture__covariance_type": ["full", "tied", "diag", "spherical"],
+}
+LOAD_AND_SCORE = """
+import pickle, sys
+import numpy as np
+folder = sys.argv[1]
+with open(folder + "/model.pickle", "rb") as file:
+    model = pickle.load(file)
+np.save(folder + "/scores.npy", model.score_samples(np.load(folder + "/rows.npy")))
+"""
+
+
+def main(output):
+    print(f"skgen {skgen.__version__}, kernels for {skgen.kernels.simd}")
+    X, _ = load_digits(return_X_y=True)
+    X_train, X_test = train_test_split(X, test_size=0.25, random_state=0)
+    search = choose(X_train)
+    best = search.best_estimator_
+    settings = ", ".join(
+        f"{name.removeprefix('mixture__')}={value}" for name, value in search.best_params_.items()
+    )
+    print(f"winner of {len(search.cv_results_['params'])} candidates: {settings}")
+    print(f"  {story(best['mixture'])}")
+    compare_with_scikit_learn(best, X_train, X_test)
+    check_pickle(best, X_test)
+    draw(search, output)
+    print(f"picture: {output}")
+
+
+def choose(X):
+    """Cross-validate the held-out log-likelihood over components and covariance structure."""
+    pipeline = Pipeline(
+        [
+            ("pca", PCA(n_components=20, random_state=0)),
+            ("mixture", GaussianMixture(reg_covar=0.1, random_state=0)),
+        ]
+    )
+    search = GridSearchCV(
+        pipeline, GRID, cv=KFold(5, shuffle=True, random_state=0), error_score="raise"
+    )
+    show_progress(search)
+    start = time.perf_counter()
+    search.fit(X)
+    fits = len(search.cv_results_["params"]) * search.n_splits_ + 1
+    print(f"{fits} fits in {time.perf_counter() - start:.1f} s")
+    return search
+
+
+def show_progress(search):
+    """A progress bar where scikit-learn has callbacks and rich is installed, lines elsewhere."""
+    try:
+        import rich  # noqa: F401
+        from sklearn.callback import ProgressBar
+    except ImportError:
+        search.set_params(verbose=2)
+    else:
+        search.set_callbacks(ProgressBar(max_propagation_depth=0))
+
+
+def story(mixture):
+    """How the fit ended."""
+    first, last = mixture.objective_history_[0], mixture.objective_history_[-1]
+    return (
+        f"stopped after {mixture.n_iter_} iterations: {mixture.stop_reason_};"
+        f" log-likelihood per digit from {first:.3f} to {last:.3f}"
+    )
+
+
+def compare_with_scikit_learn(best, X_train, X_test):
+    """Held-out log-likelihood of the same settings in scikit-learn."""
+    settings = best["mixture"].get_params()
+    theirs = sklearn.mixture.GaussianMixture()
+    theirs.set_params(**{name: settings[name] for name in theirs.get_params()})
+    start = time.perf_counter()
+    ours = clone(best).fit(X_train)
+    middle = time.perf_counter()
+    theirs = clone(best).set_params(mixture=theirs).fit(X_train)
+    end = time.perf_counter()
+    print("held-out log-likelihood per digit, fit of PCA and mixture:")
+    print(f"  skgen        {ours.score(X_test):9.4f}  {1e3 * (middle - start):7.1f} ms")
+    print(f"  scikit-learn {theirs.score(X_test):9.4f}  {1e3 * (end - middle):7.1f} ms")
+
+
+def check_pickle(model, X):
+    """The model, loaded by a new process, gives the same scores to the last bit."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "model.pickle").write_bytes(pickle.dumps(model))
+        np.save(Path(folder, "rows.npy"), X)
+        # -P: import the installed package, not a checkout in the current folder.
+        subprocess.run([sys.executable, "-P", "-c", LOAD_AND_SCORE, folder], check=True)
+        scores = np.load(Path(folder, "scores.npy"))
+    if not np.array_equal(scores, model.score_samples(X)):
+        raise SystemExit("the scores changed on the way through pickle")
+    print(f"pickled and loaded in a new process: {len(X)} scores identical")
+
+
+def draw(search, output):
+    """Means and new digits of the winner, beside the scores that made it win."""
+    best = search.best_estimator_
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(9, 4), width_ratios=[1.05, 1], layout="constrained"
+    )
+    left.imshow(family_portrait(best["pca"], best["mixture"]), cmap="gray_r", vmin=0, vmax=16)
+    left.axvline(8.9, color="tab:orange", linewidth=1.5)
+    left.set_title("component means | new digits drawn from each", fontsize=10)
+    left.set_axis_off()
+
+    scores = search.cv_results_["mean_test_score"]
+    parameters = search.cv_results_["params"]
+    sizes = GRID["mixture__n_components"]
+    for structure in GRID["mixture__covariance_type"]:
+        chosen = [i for i, p in enumerate(parameters) if p["mixture__covariance_type"] == structure]
+        right.plot(sizes, scores[chosen], marker="o", label=structure)
+    right.set_xscale("log", base=2)
+    right.set_xticks(sizes, sizes)
+    right.set_xlabel("components")
+    right.set_title("held-out log-likelihood per digit", fontsize=10)
+    right.legend(frameon=False)
+    figure.savefig(output, dpi=80)
+    plt.close(figure)
+
+
+def family_portrait(pca, mixture, n_rows=10, n_drawn=12):
+    """One line of images per component: its mean, then digits drawn from it."""
+    order = np.argsort(-mixture.weights_)[:n_rows]
+    drawn, component = mixture.sample(200 * len(mixture.weights_))
+    lines = []
+    for number in order:
+        points = [mixture.means_[number], *drawn[component == number][:n_drawn]]
+        images = pca.inverse_transform(np.array(points)).reshape(-1, 8, 8)
+        cells = np.zeros((n_drawn + 1, 9, 9))
+        cells[: len(images), 1:, 1:] = images
+        lines.append(np.hstack(cells))
+    return np.vstack(lines)
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("once", ConvergenceWarning)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--output", type=Path, default=Path(__file__).resolve().with_name("quickstart.png")
+    )
+    main(parser.parse_args().output)

@@ -1,0 +1,1 @@
+"""The tests of skgen: laws over a catalogue of estimators, and facts about each module."""

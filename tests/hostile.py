@@ -1,0 +1,525 @@
+"""Seeded hostile inputs: what careless or malicious callers hand to an estimator.
+
+Every ingredient is a function of a random generator and of a case under construction; it spoils
+one thing and records the words of which one at least must stand in the message of a refusal.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import sparse
+
+N_GROUPS = 4
+
+
+@dataclass
+class Case:
+    """What is handed over, and what a refusal may complain about."""
+
+    X: object
+    weight: object = None
+    weighted: bool = False
+    asked: object = None
+    arguments: dict = field(default_factory=dict)
+    words: set = field(default_factory=set)
+    story: list = field(default_factory=list)
+
+
+def ordinary(rng):
+    n, d = int(rng.integers(12, 60)), int(rng.integers(1, 6))
+    X = rng.normal(size=(n, d)) + 4 * rng.integers(0, 3, size=(n, 1))
+    return X.astype(rng.choice(["float64", "float32"]))
+
+
+# Shapes of X.
+
+
+def no_rows(rng, case):
+    case.X = case.X[:0]
+    case.words |= {"sample"}
+
+
+def no_columns(rng, case):
+    case.X = case.X[:, :0]
+    case.words |= {"feature"}
+
+
+def one_row(rng, case):
+    case.X = case.X[:1]
+    case.words |= {"n_samples", "sample"}
+
+
+def two_rows(rng, case):
+    case.X = case.X[:2]
+    case.words |= {"n_samples", "n_components"}
+
+
+def fewer_rows_than_groups(rng, case):
+    case.X = case.X[: N_GROUPS - 1]
+    case.words |= {"n_samples", "n_components", "n_clusters"}
+
+
+def exactly_one_row_per_group(rng, case):
+    case.X = case.X[:N_GROUPS]
+    case.words |= {"covariance"}
+
+
+def vector(rng, case):
+    case.X = case.X[:, 0]
+    case.words |= {"2D", "dimension"}
+
+
+def cube(rng, case):
+    case.X = case.X[:, :, None]
+    case.words |= {"dim"}
+
+
+def scalar(rng, case):
+    case.X = 3.0
+    case.words |= {"2D", "scalar"}
+
+
+def nothing(rng, case):
+    case.X = None
+    case.words |= {"X", "None", "NoneType", "2D"}
+
+
+def ragged(rng, case):
+    case.X = [[1.0, 2.0], [3.0], [4.0, 5.0]] * 4
+    case.words |= {"inhomogeneous", "sequence"}
+
+
+def transposed_wide(rng, case):
+    case.X = np.ascontiguousarray(rng.normal(size=(6, 200)))
+    case.words |= {"covariance"}
+
+
+# Types of X.
+
+
+def as_type(*dtypes):
+    def change(rng, case):
+        dtype = dtypes[rng.integers(len(dtypes))]
+        with np.errstate(all="ignore"):
+            case.X = np.asarray(case.X).astype(dtype)
+        case.story.append(dtype)
+        case.words |= {"covariance"}
+
+    return change
+
+
+integers = as_type("int8", "uint8", "int32", "int64", "bool", "float16", "longdouble", "object")
+
+
+def strings(rng, case):
+    case.X = case.X.astype(rng.choice(["str", "object"])).astype("U8")
+    case.X[0, 0] = "seven"
+    case.words |= {"convert", "numeric", "string", "seven"}
+
+
+def strings_in_objects(rng, case):
+    case.X = case.X.astype(object)
+    case.X[-1, -1] = rng.choice(["seven", ""])
+    case.words |= {"convert", "numeric", "string", "float"}
+
+
+def odd_objects(rng, case):
+    case.X = case.X.astype(object)
+    case.X[0, 0] = [{}, None, object(), [1, 2], 1 + 2j][rng.integers(5)]
+    case.words |= {"float", "NaN", "omplex", "argument", "sequence", "number"}
+
+
+def complex_numbers(rng, case):
+    case.X = case.X + 1j
+    case.words |= {"omplex"}
+
+
+def dates(rng, case):
+    case.X = (1e3 * case.X).astype("datetime64[s]")
+    case.words |= {"datetime", "dtype", "DType", "convert", "numeric"}
+
+
+def records(rng, case):
+    case.X = np.zeros(20, dtype=[("a", float), ("b", float)])
+    case.words |= {"2D", "dtype", "void", "cast"}
+
+
+def frame_with_text(rng, case):
+    import pandas
+
+    case.X = pandas.DataFrame({"a": np.arange(20.0), "b": ["x", "y"] * 10})
+    case.words |= {"convert", "numeric", "string"}
+
+
+def frame_with_missing(rng, case):
+    import pandas
+
+    case.X = pandas.DataFrame({"a": pandas.array([1, None] * 10, "Int64"), "b": np.arange(20.0)})
+    case.words |= {"NaN", "NAType"}
+
+
+# Values of X.
+
+
+def put(value, *words):
+    def spoil(rng, case):
+        X = np.array(case.X)
+        for _ in range(int(rng.integers(1, 4))):
+            X[rng.integers(X.shape[0]), rng.integers(X.shape[1])] = (
+                value
+                if X.dtype == np.float64 or not np.isfinite(value)
+                else np.float32(min(value, 3e38))
+            )
+        case.X = X
+        case.words |= set(words)
+
+    spoil.__name__ = f"put {value:g}"
+    return spoil
+
+
+def times(factor):
+    def spoil(rng, case):
+        case.X = np.asarray(case.X, dtype=np.float64) * factor
+        case.words |= {"X", "covariance"}
+
+    spoil.__name__ = f"times {factor:g}"
+    return spoil
+
+
+def plus(offset):
+    def spoil(rng, case):
+        case.X = np.asarray(case.X, dtype=np.float64) + offset
+        case.words |= {"X", "covariance"}
+
+    spoil.__name__ = f"plus {offset:g}"
+    return spoil
+
+
+def constant(rng, case):
+    case.X = np.full_like(case.X, rng.choice([0.0, 1.0, -7.5, 1e6]))
+    case.words |= {"covariance"}
+
+
+def constant_column(rng, case):
+    case.X[:, rng.integers(case.X.shape[1])] = rng.choice([0.0, 3.0, 1e5])
+    case.words |= {"covariance"}
+
+
+def duplicates(rng, case):
+    case.X = case.X[rng.integers(0, int(rng.integers(1, 6)), size=len(case.X))]
+    case.words |= {"covariance"}
+
+
+def repeated_column(rng, case):
+    case.X = np.repeat(case.X, 3, axis=1)
+    case.words |= {"covariance"}
+
+
+def unequal_units(rng, case):
+    case.X = case.X.astype(np.float64) * 10.0 ** rng.uniform(-100, 100, size=case.X.shape[1])
+    case.words |= {"X", "covariance"}
+
+
+# Weights.
+
+
+def weights(change, *words):
+    def spoil(rng, case):
+        n = len(case.X) if not sparse.issparse(case.X) else case.X.shape[0]
+        case.weight = change(rng, rng.uniform(0.1, 2.0, size=n))
+        case.weighted = True
+        case.words |= {"sample_weight", "ample weight", *words}
+
+    return spoil
+
+
+def set_first(value):
+    def change(rng, weight):
+        weight[rng.integers(len(weight))] = value
+        return weight
+
+    return change
+
+
+def only_some(count):
+    def change(rng, weight):
+        weight[count:] = 0.0
+        return weight
+
+    return change
+
+
+WEIGHTS = {
+    "negative weight": weights(set_first(-1.0)),
+    "NaN weight": weights(set_first(np.nan), "NaN"),
+    "infinite weight": weights(set_first(np.inf), "infinity"),
+    "weight 1e300": weights(set_first(1e300), "covariance"),
+    "weight 1e-300": weights(set_first(1e-300), "covariance"),
+    "all weights zero": weights(lambda rng, w: 0 * w),
+    "all weights negative": weights(lambda rng, w: -w),
+    "all weights denormal": weights(lambda rng, w: np.full_like(w, 5e-324), "covariance"),
+    "all weights 1e308": weights(lambda rng, w: np.full_like(w, 1e308)),
+    "one positive weight": weights(only_some(1), "covariance", "n_components", "n_clusters"),
+    "two positive weights": weights(only_some(2), "covariance", "n_components", "n_clusters"),
+    "short weights": weights(lambda rng, w: w[:-1]),
+    "long weights": weights(lambda rng, w: np.append(w, 1.0)),
+    "no weights": weights(lambda rng, w: w[:0]),
+    "column of weights": weights(lambda rng, w: w[:, None]),
+    "text weights": weights(lambda rng, w: w.astype(str), "convert", "numeric", "string"),
+    "word as weight": weights(lambda rng, w: "heavy", "heavy", "convert", "scalar"),
+    "complex weights": weights(lambda rng, w: w + 1j, "omplex"),
+    "one number as weight": weights(lambda rng, w: 2.5),
+    "list of weights": weights(lambda rng, w: w.tolist(), "covariance"),
+    "integer weights": weights(lambda rng, w: np.ceil(w).astype(int), "covariance"),
+}
+
+
+# Sparse X.
+
+
+def as_sparse(rng, case):
+    name = rng.choice(["csr", "csc", "coo", "bsr", "lil", "dok", "dia"])
+    kind = rng.choice(["array", "matrix"])
+    case.X = getattr(sparse, f"{name}_{kind}")(case.X.astype(np.float64))
+    case.story.append(f"{name}_{kind}")
+    case.words |= {"parse"}
+
+
+def sparse_with(value, *words):
+    def spoil(rng, case):
+        X = sparse.csr_array(case.X.astype(np.float64))
+        X.data[rng.integers(X.nnz)] = value
+        case.X = X
+        case.words |= {"parse", *words}
+
+    spoil.__name__ = f"sparse with {value}"
+    return spoil
+
+
+def empty_sparse(rng, case):
+    case.X = sparse.csr_array(case.X.shape)
+    case.words |= {"parse"}
+
+
+def stored_zeros(rng, case):
+    X = sparse.csr_array(case.X.astype(np.float64))
+    X.data[rng.uniform(size=X.nnz) < 0.5] = 0.0
+    case.X = X
+    case.words |= {"parse"}
+
+
+def broken_sparse(rng, case):
+    X = sparse.csr_array(case.X.astype(np.float64))
+    X.indices[rng.integers(X.nnz)] = [10**6, -1][rng.integers(2)]
+    case.X = X
+    case.words |= {"parse", "index", "indices"}
+
+
+def sparse_without_rows(rng, case):
+    case.X = sparse.csr_array((0, 3))
+    case.words |= {"parse", "sample"}
+
+
+# What is asked of the fitted estimator.
+
+
+def ask(change, *words):
+    def spoil(rng, case):
+        X = case.X
+        if not isinstance(X, np.ndarray) or X.ndim != 2:
+            X = ordinary(rng)
+            case.words |= {"feature"}
+        if X.dtype.kind == "f":
+            case.asked = change(rng, X)
+            case.words |= set(words)
+
+    return spoil
+
+
+ASKED = {
+    "ask one column more": ask(lambda rng, X: np.column_stack([X, X[:, :1]]), "feature"),
+    "ask no columns": ask(lambda rng, X: X[:, :0], "feature"),
+    "ask no rows": ask(lambda rng, X: X[:0], "sample"),
+    "ask one row": ask(lambda rng, X: X[:1]),
+    "ask a vector": ask(lambda rng, X: X[:, 0], "2D", "dimension"),
+    "ask NaN": ask(lambda rng, X: X * np.nan, "NaN"),
+    "ask infinity": ask(lambda rng, X: X * np.inf, "NaN", "infinity"),
+    "ask 1e300": ask(lambda rng, X: 1e300 * np.sign(X.astype(float) + 0.1), "X"),
+    "ask 1e155": ask(lambda rng, X: 1e155 * np.sign(X.astype(float) + 0.1), "X"),
+    "ask 1e20": ask(lambda rng, X: 1e20 * X.astype(float), "X"),
+    "ask text": ask(
+        lambda rng, X: X.astype("U6").astype(object) + "x", "convert", "string", "float"
+    ),
+    "ask float32": ask(lambda rng, X: X.astype(np.float32)),
+    "ask integers": ask(
+        lambda rng, X: np.nan_to_num(X, posinf=9, neginf=9).clip(-99, 99).astype(int)
+    ),
+    "ask None": ask(lambda rng, X: None, "X", "None", "2D"),
+}
+
+
+def argument(name, *values):
+    def spoil(rng, case):
+        value = values[rng.integers(len(values))]
+        case.arguments[name] = value
+        case.words |= {name}
+        case.story.append(f"{name}={value!r}"[:60])
+
+    spoil.__name__ = f"argument {name}"
+    return spoil
+
+
+NUMBERS = (-1, 0, 1.5, "three", None, np.nan, np.inf, [2], 10**30)
+_kmeans_arguments = [
+    argument("n_clusters", *NUMBERS, 10**6, True),
+    argument("max_iter", *NUMBERS),
+    argument("tol", -1.0, np.nan, np.inf, "low", None, 0.0, 1e300),
+    argument("n_init", -1, 0, 2.5, "often", None),
+    argument(
+        "init", "best", 3, None, np.zeros((2, 2)), np.zeros(4), np.full((4, 3), np.nan), [[1]]
+    ),
+    argument("init", lambda X, k, random_state: np.zeros((1, 1)), lambda X, k, random_state: None),
+    argument("random_state", "seed", -1, 1.5, 10**12),
+    argument("verbose", -1, "loud", None),
+]
+ARGUMENTS = {
+    "KMeans": [
+        *_kmeans_arguments,
+        argument("algorithm", "fast", None, 3),
+        argument("copy_x", "yes", None, 2),
+    ],
+    "MiniBatchKMeans": [
+        *_kmeans_arguments,
+        argument("batch_size", *NUMBERS, 10**6),
+        argument("init_size", -1, 0, 1, 2.5, "all", 10**6),
+        argument("max_no_improvement", -1, 0, 1.5, "none", None),
+        argument("reassignment_ratio", -1.0, np.nan, np.inf, "half", None, 1e300),
+    ],
+    "GaussianMixture": [
+        argument("n_components", *NUMBERS, 10**6, True),
+        argument("covariance_type", "round", None, 3, ["full"]),
+        argument("tol", -1.0, np.nan, np.inf, "low", None, 0.0, 1e300),
+        argument("reg_covar", -1e-6, np.nan, np.inf, "some", None, 0.0, 1e10, 1e300),
+        argument("max_iter", *NUMBERS),
+        argument("n_init", *NUMBERS[:-1]),
+        argument("init_params", "best", None, 3),
+        argument(
+            "weights_init", np.ones(4), [0.5, 0.5], "even", np.array([2, -1, 0, 0.0]), [np.nan] * 4
+        ),
+        argument(
+            "means_init", np.zeros((4, 99)), 3.0, "here", np.full((4, 2), np.inf), np.zeros((0, 0))
+        ),
+        argument(
+            "precisions_init",
+            np.zeros((4, 2)),
+            -np.eye(2),
+            "tight",
+            np.full((4, 2, 2), np.nan),
+            0.0,
+        ),
+        argument("random_state", "seed", -1, 1.5, 10**12),
+        argument("warm_start", "yes", None, 2),
+    ],
+}
+# Messages of *_init speak of what the array is.
+INIT_WORDS = {"weights", "means", "precision", "positive", "init"}
+
+SHAPES = [
+    no_rows,
+    no_columns,
+    one_row,
+    two_rows,
+    fewer_rows_than_groups,
+    exactly_one_row_per_group,
+    vector,
+    cube,
+    scalar,
+    nothing,
+    ragged,
+    transposed_wide,
+]
+TYPES = [
+    integers,
+    strings,
+    strings_in_objects,
+    odd_objects,
+    complex_numbers,
+    dates,
+    records,
+    frame_with_text,
+    frame_with_missing,
+]
+VALUES = [
+    put(np.nan, "NaN"),
+    put(np.inf, "infinity"),
+    put(-np.inf, "infinity"),
+    put(1e300, "X"),
+    put(1e200, "X", "covariance"),
+    put(1e154, "X", "covariance"),
+    put(1e100, "X", "covariance"),
+    put(1e20, "X", "covariance"),
+    put(1e-300, "covariance"),
+    put(5e-324, "covariance"),
+    times(1e300),
+    times(1e160),
+    times(1e150),
+    times(1e100),
+    times(1e-100),
+    times(1e-160),
+    times(1e-300),
+    times(5e-324),
+    times(1e30),
+    times(1e-30),
+    plus(1e8),
+    plus(1e15),
+    plus(1e17),
+    plus(1e300),
+    plus(-1e100),
+    constant,
+    constant_column,
+    duplicates,
+    repeated_column,
+    unequal_units,
+]
+SPARSE = [
+    as_sparse,
+    sparse_with(np.nan, "NaN"),
+    sparse_with(np.inf, "infinity"),
+    sparse_with(1e300, "X"),
+    empty_sparse,
+    stored_zeros,
+    broken_sparse,
+    sparse_without_rows,
+]
+
+
+def hostile_case(kind, seed):
+    """Case `seed` for class `kind`: one spoiled thing, or a spoiled X and something more."""
+    rng = np.random.default_rng([seed, len(kind)])
+    X = ordinary(rng)
+    case = Case(X=X)
+    of_X = [SHAPES, TYPES, VALUES, VALUES, SPARSE][rng.integers(5)]
+    extra = [list(WEIGHTS.items()), list(ASKED.items()), ARGUMENTS[kind]][rng.integers(3)]
+    what = rng.integers(3)
+    if what != 1:
+        spoil = of_X[rng.integers(len(of_X))]
+        spoil(rng, case)
+        case.story.insert(0, getattr(spoil, "__name__", str(spoil)))
+    if what != 0:
+        spoil = extra[rng.integers(len(extra))]
+        name, spoil = spoil if isinstance(spoil, tuple) else (spoil.__name__, spoil)
+        rows = np.shape(case.X)[0] if np.ndim(case.X) or sparse.issparse(case.X) else None
+        if not (name in WEIGHTS and (rows is None or rows < 1 or isinstance(case.X, list))):
+            spoil(rng, case)
+            case.story.append(name)
+    if any(name.endswith("_init") and name != "n_init" for name in case.arguments):
+        case.words |= INIT_WORDS
+    return case
+
+
+def names_the_problem(message, words):
+    """Whether a refusal says what is wrong."""
+    return any(
+        re.search(rf"\b{word}\b" if word == "X" else re.escape(word), message) for word in words
+    )

@@ -1,0 +1,1 @@
+"""Laws that every estimator of the catalogue keeps."""

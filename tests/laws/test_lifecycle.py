@@ -1,0 +1,188 @@
+"""fit, refit, set_params, clone, pickle: an estimator is its parameters and its data."""
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from tests.catalogue import CATALOGUE, PACKAGE, entries
+from tests.problems import assert_same_bits, fitted_state, outputs, overlapping
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def bits(estimator, X):
+    state = {
+        name: value
+        for name, value in fitted_state(estimator).items()
+        if isinstance(value, np.ndarray | float | int | list)
+    }
+    return {**state, **outputs(estimator, X)}
+
+
+@pytest.mark.parametrize(**entries())
+def test_fit_twice_gives_the_same_bits(entry):
+    X = overlapping()
+    estimator = entry.build()
+    first = bits(estimator.fit(X), X)
+    assert_same_bits(first, bits(estimator.fit(X), X))
+
+
+@pytest.mark.parametrize(**entries())
+def test_refit_forgets_the_earlier_data(entry):
+    X = overlapping(seed=1)
+    estimator = entry.build().fit(1e3 * overlapping(seed=2, d=5))
+    assert_same_bits(bits(entry.build().fit(X), X), bits(estimator.fit(X), X))
+
+
+@pytest.mark.parametrize(**entries())
+def test_fit_ignores_the_global_random_state(entry):
+    X = overlapping()
+    np.random.seed(1)  # noqa: NPY002
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    first = bits(entry.build().fit(X), X)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+    np.random.seed(2)  # noqa: NPY002
+    assert_same_bits(first, bits(entry.build().fit(X), X))
+
+
+@pytest.mark.parametrize(**entries())
+def test_failed_fit_leaves_an_unfitted_estimator_usable(entry):
+    X = overlapping()
+    estimator = entry.build()
+    with pytest.raises(ValueError, match="NaN"):
+        estimator.fit(np.full_like(X, np.nan))
+    with pytest.raises(NotFittedError):
+        estimator.predict(X)
+    assert_same_bits(bits(entry.build().fit(X), X), bits(estimator.fit(X), X))
+
+
+@pytest.mark.parametrize(**entries())
+def test_failed_refit_leaves_a_consistent_estimator(entry):
+    X = overlapping()
+    estimator = entry.build().fit(X)
+    before = bits(estimator, X)
+    broken = overlapping(d=5)
+    broken[3, 3] = np.inf
+    with pytest.raises(ValueError, match="infinity"):
+        estimator.fit(broken)
+    try:
+        after = bits(estimator, X)
+    except (NotFittedError, ValueError):
+        pass  # forgetting the model (or knowing 5 columns only) is consistent too
+    else:
+        assert_same_bits(before, after)
+    assert_same_bits(before, bits(estimator.fit(X), X))
+
+
+@pytest.mark.parametrize(**entries())
+def test_failed_predict_leaves_the_model(entry):
+    X = overlapping()
+    estimator = entry.build().fit(X)
+    before = bits(estimator, X)
+    for wrong in (X[:, :2], np.full_like(X, np.nan), X[0]):
+        with pytest.raises(ValueError):
+            estimator.predict(wrong)
+    assert_same_bits(before, bits(estimator, X))
+
+
+@pytest.mark.parametrize(**entries())
+def test_set_params_equals_construction(entry):
+    X = overlapping()
+    arguments = entry.build().get_params()
+    moved = type(entry.prototype)().fit(X).set_params(**arguments).fit(X)
+    built = type(entry.prototype)(**arguments).fit(X)
+    assert_same_bits(bits(built, X), bits(moved, X))
+
+
+@pytest.mark.parametrize(**entries())
+def test_fit_leaves_the_parameters(entry):
+    X = overlapping()
+    estimator = entry.build(**entry.start(X))
+    before = {name: id(value) for name, value in estimator.get_params().items()}
+    estimator.fit(X)
+    assert {name: id(value) for name, value in estimator.get_params().items()} == before
+
+
+@pytest.mark.parametrize(**entries())
+def test_clone_is_unfitted_and_fits_to_the_same_bits(entry):
+    X = overlapping()
+    fitted = entry.build().fit(X)
+    twin = clone(fitted)
+    assert not fitted_state(twin)
+    assert_same_bits(bits(fitted, X), bits(twin.fit(X), X))
+
+
+@pytest.mark.parametrize(**entries())
+def test_fit_predict_equals_fit_then_predict(entry):
+    X = overlapping()
+    np.testing.assert_array_equal(entry.build().fit_predict(X), entry.build().fit(X).predict(X))
+
+
+IN_A_NEW_PROCESS = """
+import pickle, sys
+import warnings
+warnings.simplefilter("error")
+from sklearn.exceptions import ConvergenceWarning
+warnings.simplefilter("ignore", ConvergenceWarning)
+from sklearn.base import clone
+from tests.laws.test_lifecycle import bits
+
+with open(sys.argv[1], "rb") as file:
+    X, estimators = pickle.load(file)
+said = {
+    name: (bits(estimator, X), bits(clone(estimator).fit(X), X), pickle.dumps(estimator))
+    for name, estimator in estimators.items()
+}
+with open(sys.argv[2], "wb") as file:
+    pickle.dump(said, file)
+"""
+
+
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_pickle_and_clone_survive_a_new_process(protocol, tmp_path):
+    X = overlapping()
+    estimators = {entry.name: entry.build().fit(X) for entry in CATALOGUE}
+    (tmp_path / "in").write_bytes(pickle.dumps((X, estimators), protocol))
+    subprocess.run(
+        [sys.executable, "-c", IN_A_NEW_PROCESS, tmp_path / "in", tmp_path / "out"],
+        check=True,
+        timeout=120,
+    )
+    answers = pickle.loads((tmp_path / "out").read_bytes())
+    for name, (loaded, refitted, returned) in answers.items():
+        here = bits(estimators[name], X)
+        assert_same_bits(here, loaded)
+        assert_same_bits(here, refitted)
+        assert_same_bits(here, bits(pickle.loads(returned), X))
+
+
+@pytest.mark.parametrize(**entries())
+def test_pickle_holds_plain_data_only(entry):
+    """Arrays, numbers and strings: nothing a safe loader would have to trust."""
+    fitted = entry.build().fit(overlapping())
+    for name, value in vars(fitted).items():
+        plain = (np.ndarray, np.generic, float, int, str, list, tuple, dict, type(None))
+        assert isinstance(value, plain), f"{name} is a {type(value)}"
+
+
+@pytest.mark.skipif(PACKAGE != "skgen", reason="skgen's own promise")
+def test_pickle_of_another_version_is_named():
+    fitted = CATALOGUE[0].build().fit(overlapping())
+    state = {**fitted.__getstate__(), "_skgen_version": "0.0.1"}
+    with pytest.warns(UserWarning, match=r"0\.0\.1"):
+        clone(fitted).__setstate__(state)
+
+
+@pytest.mark.parametrize(**entries(lambda entry: entry.partial_fit))
+def test_partial_fit_continues_after_a_pickle(entry):
+    X = overlapping()
+    through = entry.build().partial_fit(X[:100])
+    loaded = pickle.loads(pickle.dumps(through))
+    assert_same_bits(
+        entry.values(through.partial_fit(X[100:])), entry.values(loaded.partial_fit(X[100:]))
+    )

@@ -1,0 +1,68 @@
+"""The order and the naming of rows and columns carry no information."""
+
+import numpy as np
+import pytest
+
+from tests.catalogue import entries
+from tests.problems import overlapping, separated
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+# Sums in another order round differently; up to 30 iterations amplify that.
+CLOSE = {"rtol": 1e-9, "atol": 1e-9}
+
+
+@pytest.mark.parametrize(**entries())
+@pytest.mark.parametrize("seed", range(3))
+def test_row_permutation_permutes_the_labels_and_nothing_else(entry, seed):
+    X = overlapping(seed=seed)
+    order = np.random.default_rng(seed).permutation(len(X))
+    fitted = entry.build().fit(X)
+    permuted = entry.build().fit(X[order])
+    for name, value in entry.values(fitted).items():
+        np.testing.assert_allclose(entry.values(permuted)[name], value, **CLOSE, err_msg=name)
+    np.testing.assert_array_equal(permuted.predict(X), fitted.predict(X))
+    np.testing.assert_array_equal(
+        entry.build().fit_predict(X[order]), entry.build().fit_predict(X)[order]
+    )
+
+
+@pytest.mark.parametrize(**entries())
+def test_column_permutation_permutes_the_parameters(entry):
+    X = separated()
+    order = np.array([2, 0, 1])
+    Q = np.eye(3)[:, order]
+    fitted = entry.started(X).fit(X)
+    permuted = entry.started(X[:, order]).fit(X[:, order])
+    for name, move in entry.parameters.items():
+        np.testing.assert_allclose(
+            entry.values(permuted)[name],
+            move(entry.values(fitted)[name], 1.0, Q, 0.0),
+            rtol=1e-10,
+            atol=1e-10,
+            err_msg=name,
+        )
+    np.testing.assert_array_equal(permuted.predict(X[:, order]), fitted.predict(X))
+
+
+@pytest.mark.parametrize(
+    **entries(lambda entry: entry.prototype.get_params().get("n_clusters") != 1)
+)
+def test_group_names_follow_the_start(entry):
+    X = separated()
+    start = entry.start(X)
+    order = np.array([2, 0, 3, 1])
+    renamed = {
+        name: value[order]
+        if np.ndim(value)
+        and not (name == "precisions_init" and "covariances_" not in entry.grouped)
+        else value
+        for name, value in start.items()
+    }
+    fitted = entry.build(**start).fit(X)
+    other = entry.build(**renamed).fit(X)
+    np.testing.assert_array_equal(order[other.predict(X)], fitted.predict(X))
+    for name in entry.grouped:
+        np.testing.assert_allclose(
+            getattr(other, name), getattr(fitted, name)[order], rtol=1e-10, atol=1e-10
+        )

@@ -1,0 +1,1 @@
+"""Comparison with scikit-learn's classes."""

@@ -1,0 +1,116 @@
+"""Run scikit-learn's own installed test modules on skgen's classes.
+
+    python -m tests.parity.peer_suite            all modules
+    python -m tests.parity.peer_suite k_means    those whose name contains the word
+
+In a child process the classes are exchanged before the test module is imported, so every test
+runs as scikit-learn wrote it. Tests that cannot say anything about another implementation are
+listed with the reason; a listed test that no longer exists is an error.
+"""
+
+import subprocess
+import sys
+
+MODULES = {
+    "sklearn.cluster.tests.test_k_means": "cluster",
+    "sklearn.mixture.tests.test_gaussian_mixture": "mixture",
+    "sklearn.mixture.tests.test_mixture": "mixture",
+}
+
+PRIVATE = "tests a private function of scikit-learn, no class"
+FUNCTION = "tests scikit-learn's function, which calls no exchanged class"
+ARRAY_API = "array API dispatch: other array libraries are not in this class's contract yet"
+
+NOT_APPLICABLE = {
+    "test_relocate_empty_clusters": PRIVATE,
+    "test_minibatch_update_consistency": PRIVATE,
+    "test_minibatch_reassign": PRIVATE,
+    "test_euclidean_distance": PRIVATE,
+    "test_inertia": PRIVATE,
+    "test_is_same_clustering": PRIVATE,
+    "test_kmeans_plusplus_wrong_params": FUNCTION,
+    "test_kmeans_plusplus_output": FUNCTION,
+    "test_kmeans_plusplus_norms": FUNCTION,
+    "test_kmeans_plusplus_dataorder": FUNCTION,
+    "test_suffstat_sk_full": PRIVATE,
+    "test_suffstat_sk_tied": PRIVATE,
+    "test_suffstat_sk_diag": PRIVATE,
+    "test_gaussian_suffstat_sk_spherical": PRIVATE,
+    "test_compute_log_det_cholesky": PRIVATE,
+    "test_gaussian_mixture_array_api_compliance": ARRAY_API,
+    "test_gaussian_mixture_raises_where_array_api_not_implemented": ARRAY_API,
+}
+
+
+class Exchange:
+    """A pytest plugin: puts our classes in place, drops what does not apply, keeps score."""
+
+    def __init__(self):
+        self.outcomes = {}
+        self.dropped = []
+
+    def pytest_configure(self, config):
+        import sklearn.cluster
+        import sklearn.mixture
+
+        import skgen.cluster
+        import skgen.mixture
+
+        for theirs, ours in ((sklearn.cluster, skgen.cluster), (sklearn.mixture, skgen.mixture)):
+            for name in set(theirs.__all__) & set(ours.__all__):
+                setattr(theirs, name, getattr(ours, name))
+        # k_means() builds the class that its own module knows.
+        sklearn.cluster._kmeans.KMeans = skgen.cluster.KMeans
+
+    def pytest_collection_modifyitems(self, items):
+        kept = []
+        for item in items:
+            listed = getattr(item, "originalname", item.name) in NOT_APPLICABLE
+            (self.dropped if listed else kept).append(item)
+        items[:] = kept
+
+    def pytest_runtest_logreport(self, report):
+        if report.failed:
+            self.outcomes[report.nodeid] = "failed"
+        elif report.when == "call":
+            self.outcomes.setdefault(report.nodeid, report.outcome)
+        elif report.skipped:
+            self.outcomes[report.nodeid] = "skipped"
+
+
+def run_here(modules):
+    """Run the modules in this process and print the score; returns the number of failures."""
+    import pytest
+
+    exchange = Exchange()
+    arguments = ["-q", "-p", "no:cacheprovider", "-c", "/dev/null", "--tb=line", "--pyargs"]
+    pytest.main([*arguments, *modules], plugins=[exchange])
+    names = {getattr(item, "originalname", item.name) for item in exchange.dropped}
+    failures = sorted(name for name, how in exchange.outcomes.items() if how == "failed")
+    counts = {
+        how: sum(1 for value in exchange.outcomes.values() if value == how)
+        for how in ("passed", "failed", "skipped")
+    }
+    print("\nfailed:" if failures else "\nno failure")
+    for name in failures:
+        print("  ", name.split("::", 1)[-1])
+    unknown = set(NOT_APPLICABLE) - names
+    if unknown and len(modules) == len(MODULES):
+        print("listed as not applicable, but not found:", ", ".join(sorted(unknown)))
+    print(
+        f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped,"
+        f" {len(exchange.dropped)} not applicable ({len(names)} functions)"
+    )
+    return counts["failed"] + (len(unknown) if len(modules) == len(MODULES) else 0)
+
+
+def main(words):
+    if words[:1] == ["--here"]:
+        return min(1, run_here(words[1:]))
+    modules = [name for name in MODULES if not words or any(word in name for word in words)]
+    return subprocess.run([sys.executable, "-m", __name__, "--here", *modules]).returncode
+
+
+if __name__ == "__main__":
+    __name__ = "tests.parity.peer_suite"
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,61 @@
+"""Random data sets with a seed, and small tools for comparing fits."""
+
+import numpy as np
+from sklearn.metrics import adjusted_rand_score
+
+
+def overlapping(n=240, d=3, k=4, seed=0, dtype=np.float64):
+    """Groups that overlap, of unequal size and spread: many local optima, so order matters."""
+    rng = np.random.default_rng(seed)
+    centers = rng.normal(scale=2.0, size=(k, d))
+    group = rng.choice(k, size=n, p=np.arange(1, k + 1) / (k * (k + 1) / 2))
+    spread = rng.uniform(0.4, 1.2, size=(k, d))
+    return (centers[group] + spread[group] * rng.normal(size=(n, d))).astype(dtype)
+
+
+def separated(n=240, d=3, k=4, seed=0, dtype=np.float64):
+    """Groups of sd about 1 at distance 30: every sensible start finds the same partition.
+
+    Values lie on a grid of 2**-20, so that adding 2**27 to them is exact.
+    """
+    rng = np.random.default_rng(seed)
+    corners = np.array(np.unravel_index(np.arange(k), (2,) * d)).T
+    group = np.arange(n) % k
+    spread = rng.uniform(0.7, 1.3, size=(k, d))
+    X = 30.0 * corners[group] + spread[group] * rng.normal(size=(n, d))
+    return (np.round(X * 2**20) / 2**20).astype(dtype)
+
+
+def rotation(d, seed=0):
+    """A random rotation of d dimensions."""
+    return np.linalg.qr(np.random.default_rng(seed).normal(size=(d, d)))[0]
+
+
+def same_partition(labels, others):
+    """Whether two labelings group the rows alike, whatever the groups are called."""
+    return adjusted_rand_score(labels, others) == 1.0
+
+
+def fitted_state(estimator):
+    """The fitted attributes of an estimator, by name."""
+    return {
+        name: value
+        for name, value in vars(estimator).items()
+        if name.endswith("_") and not name.startswith("_")
+    }
+
+
+def assert_same_bits(state, other):
+    """Two dictionaries of attributes or outputs agree to the last bit."""
+    assert state.keys() == other.keys()
+    for name, value in state.items():
+        array, twin = np.asarray(value), np.asarray(other[name])
+        assert array.dtype == twin.dtype, f"{name}: {array.dtype} against {twin.dtype}"
+        assert array.shape == twin.shape, f"{name}: {array.shape} against {twin.shape}"
+        assert array.tobytes() == twin.tobytes(), f"{name} differs in its bits"
+
+
+def outputs(estimator, X):
+    """What the estimator says about X, by method."""
+    names = ("predict", "predict_proba", "score_samples", "transform", "score")
+    return {name: getattr(estimator, name)(X) for name in names if hasattr(estimator, name)}

@@ -1,0 +1,101 @@
+"""`import skgen` is light, and its sub-packages load no more than scikit-learn's do."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+LOADED = """
+import json, sys, time
+start = time.perf_counter()
+import {module}
+seconds = time.perf_counter() - start
+print(json.dumps([seconds, sorted(sys.modules)]))
+"""
+
+
+def load(module):
+    """Seconds and modules that importing `module` costs in a new process."""
+    answer = subprocess.run(
+        [sys.executable, "-c", LOADED.format(module=module)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    ).stdout
+    seconds, modules = json.loads(answer)
+    return seconds, set(modules)
+
+
+def test_import_of_skgen_loads_nothing_heavy():
+    _, modules = load("skgen")
+    for heavy in ("sklearn", "scipy", "numpy", "joblib", "pandas", "matplotlib"):
+        assert heavy not in modules, f"import skgen loads {heavy}"
+    assert {name for name in modules if name.startswith("skgen")} == {"skgen"}
+
+
+@pytest.mark.parametrize("package", ["mixture", "cluster"])
+def test_import_of_a_package_loads_no_more_modules_than_its_peer(package):
+    _, ours = load(f"skgen.{package}")
+    _, theirs = load(f"sklearn.{package}")
+    extra = {name.split(".")[0] for name in ours - theirs} - set(sys.stdlib_module_names)
+    assert extra <= {"skgen"}, f"also loads {sorted(extra)}"
+    others = {name for name in ours - theirs if name.startswith(("sklearn.", "scipy.", "numpy."))}
+    assert len(ours - {n for n in ours if n.startswith("skgen")}) <= len(theirs), sorted(others)
+
+
+@pytest.mark.parametrize("package", ["mixture", "cluster"])
+def test_import_of_a_package_takes_no_longer_than_its_peer(package):
+    """The best of several runs each, taken in turn; a tenth and 20 ms of room for noise."""
+    load(f"skgen.{package}"), load(f"sklearn.{package}")
+    ours, theirs = [], []
+    for _ in range(4):
+        ours.append(load(f"skgen.{package}")[0])
+        theirs.append(load(f"sklearn.{package}")[0])
+    assert min(ours) <= 1.1 * min(theirs) + 0.02, (min(ours), min(theirs))
+
+
+def test_packages_load_when_first_used():
+    script = """
+import sys
+import skgen
+assert "skgen.mixture" not in sys.modules
+skgen.mixture.GaussianMixture
+assert "skgen.mixture" in sys.modules
+assert {"cluster", "mixture"} <= set(dir(skgen))
+try:
+    skgen.nothing
+except AttributeError as error:
+    assert "nothing" in str(error)
+else:
+    raise AssertionError("skgen.nothing exists")
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_import_changes_no_global_state():
+    script = """
+import logging, os, signal, warnings
+import numpy as np, sklearn.mixture, sklearn.cluster, threadpoolctl
+def state():
+    return (np.geterr(), warnings.filters[:], dict(os.environ), signal.getsignal(signal.SIGINT),
+            logging.getLogger().handlers[:], logging.getLogger().level,
+            threadpoolctl.threadpool_info(), np.random.get_state()[1].tolist())
+before = state()
+import skgen.mixture, skgen.cluster
+assert state() == before
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_import_brings_no_second_openmp_runtime():
+    script = """
+import threadpoolctl
+import sklearn.cluster, sklearn.mixture
+before = {library["filepath"] for library in threadpoolctl.threadpool_info()}
+import skgen.cluster, skgen.mixture
+after = {library["filepath"] for library in threadpoolctl.threadpool_info()}
+assert after == before, after - before
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

@@ -1,0 +1,73 @@
+"""Ctrl-C ends any fit within half a second and leaves the estimator unfitted but usable."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.catalogue import entries
+
+SCRIPT = """
+import sys, time, warnings
+warnings.simplefilter("ignore")
+import numpy as np
+from tests.catalogue import CATALOGUE
+from tests.problems import fitted_state
+
+entry = next(entry for entry in CATALOGUE if entry.name == sys.argv[1])
+n_jobs = int(sys.argv[2])
+rng = np.random.default_rng(0)
+X = rng.normal(size=(300_000, 20)).astype(sys.argv[3])
+arguments = {"max_iter": 10**6, "tol": 0.0, "n_init": 200, "n_jobs": n_jobs}
+for group in ("n_clusters", "n_components"):
+    if group in entry.prototype.get_params():
+        arguments[group] = 20
+if "max_no_improvement" in entry.prototype.get_params():
+    arguments["max_no_improvement"] = None
+estimator = entry.build(**arguments)
+print("ready", flush=True)
+try:
+    estimator.fit(X)
+    print("finished", flush=True)
+except KeyboardInterrupt:
+    raised = time.time()
+    assert not fitted_state(estimator) or set(fitted_state(estimator)) <= {
+        "n_features_in_", "feature_names_in_"}, sorted(fitted_state(estimator))
+    estimator.set_params(max_iter=2, n_init=1).fit(X[:500])
+    estimator.predict(X[:5])
+    print("interrupted", raised, flush=True)
+"""
+
+
+def interrupt(name, delay, n_jobs, dtype):
+    """Seconds from the signal to the KeyboardInterrupt."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, name, str(n_jobs), dtype],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert child.stdout.readline() == "ready\n"
+        time.sleep(delay)
+        sent = time.time()
+        child.send_signal(signal.SIGINT)
+        said = child.communicate(timeout=20)[0].split()
+    finally:
+        child.kill()
+        child.wait()
+    assert said[:1] == ["interrupted"], said
+    assert child.returncode == 0
+    return float(said[1]) - sent
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
+@pytest.mark.parametrize(**entries(lambda entry: not entry.name.endswith("one-cluster")))
+@pytest.mark.parametrize("delay, n_jobs, dtype", [(0.3, 2, "float64"), (1.0, 1, "float32")])
+def test_interrupt_is_heard_within_half_a_second(entry, delay, n_jobs, dtype):
+    """The best of two trials: a busy machine may delay a process, a deaf fit always does."""
+    heard = interrupt(entry.name, delay, n_jobs, dtype)
+    if heard > 0.5:
+        heard = min(heard, interrupt(entry.name, 1.3 * delay, n_jobs, dtype))
+    assert heard <= 0.5
