@@ -149,7 +149,8 @@ class CentersEstimator(
 
     def _check_rows(self, rows):
         """Moments of the columns; an error for rows that k-means cannot work with."""
-        moments = column_moments(rows)
+        with np.errstate(over="ignore", invalid="ignore"):
+            moments = column_moments(rows)
         require_finite(self, rows.X, moments.finite)
         if not moments.finite:
             raise ValueError(
