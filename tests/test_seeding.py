@@ -48,9 +48,7 @@ def test_weight_means_repetition(draw, n):
     weight = rng(0).randint(0, 5, size=n)
     repeated = np.repeat(X, weight, axis=0)
     repeated = repeated[rng(1).permutation(len(repeated))]
-    np.testing.assert_array_equal(
-        drawn(draw, X, weight.astype(float)), drawn(draw, repeated)
-    )
+    np.testing.assert_array_equal(drawn(draw, X, weight.astype(float)), drawn(draw, repeated))
 
 
 @pytest.mark.parametrize("draw", DRAWS)

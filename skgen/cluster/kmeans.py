@@ -225,8 +225,7 @@ class KMeans(CentersEstimator):
         """The name that the engine knows; "lloyd" leaves it the choice, labels being equal."""
         if self.algorithm == "elkan" and self.n_clusters == 1:
             warnings.warn(
-                "algorithm='elkan' doesn't make sense for a single cluster. Using 'lloyd'"
-                " instead.",
+                "algorithm='elkan' doesn't make sense for a single cluster. Using 'lloyd' instead.",
                 RuntimeWarning,
                 stacklevel=4,
             )
@@ -388,6 +387,4 @@ def kmeans_plusplus(
             f" length of n_samples {rows.n_rows}."
         )
     with one_blas_thread(rows):
-        return kmeans_plus_plus(
-            rows, n_clusters, check_random_state(random_state), n_local_trials
-        )
+        return kmeans_plus_plus(rows, n_clusters, check_random_state(random_state), n_local_trials)

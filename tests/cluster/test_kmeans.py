@@ -207,7 +207,7 @@ def test_float32_inertia_is_accurate_far_from_the_origin():
 @pytest.mark.parametrize("container", CONTAINERS, ids=CONTAINER_NAMES)
 def test_overflowing_data_are_refused_by_name(container):
     X = container(np.array([[1e200, 1.0], [-1e200, 2.0], [3e199, 5.0]]))
-    with pytest.raises(ValueError, match="X.*divide X by a constant"):
+    with pytest.raises(ValueError, match=r"X.*divide X by a constant"):
         KMeans(2, random_state=0).fit(X)
 
 
