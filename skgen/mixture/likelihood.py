@@ -23,6 +23,10 @@ from skgen.distributions.gaussian import (
 )
 
 
+# Rows of larger numbers (by bytes per number) may have squares that overflow.
+FAR = {4: 1e15, 8: 1e140}
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A mixture in the kernels' layout; `origin` holds the means as rounded there."""
@@ -30,6 +34,24 @@ class Prepared:
     structure: type
     packed: np.ndarray
     origin: np.ndarray
+    factors: np.ndarray
+    log_weight: np.ndarray
+
+    def labels_in_the_limit(self, X):
+        """The most probable component of rows so far away that all densities underflow.
+
+        There the squared distance |(x - mu_k) P_k|^2 decides alone, and it can be compared at
+        any scale.
+        """
+        scale = np.abs(X).max(axis=1, keepdims=True)
+        X, factors = X / scale, self.factors / np.abs(self.factors).max()
+        distance = np.empty((len(X), len(self.origin)))
+        for k, mean in enumerate(self.origin):
+            factor = factors if self.structure.name == "tied" else factors[k]
+            z = X - mean / scale
+            distance[:, k] = ((z @ factor if factor.ndim == 2 else z * factor) ** 2).sum(axis=1)
+        distance[:, np.isneginf(self.log_weight)] = np.inf
+        return distance.argmin(axis=1)
 
 
 @dataclass(frozen=True)
@@ -104,7 +126,8 @@ def prepare(structure, means, factors, weights, dtype):
     # The tied structure may give one number for all components.
     weights = np.ascontiguousarray(np.broadcast_to(weights, len(means)), dtype=np.float64)
     packed = structure.pack(means, factors, weights, dtype)
-    return Prepared(structure, packed, means.astype(dtype).astype(np.float64))
+    origin = means.astype(dtype).astype(np.float64)
+    return Prepared(structure, packed, origin, factors, weights)
 
 
 def e_step(block, prepared):
@@ -140,6 +163,9 @@ def labels(rows, prepared):
 def _labels(block, prepared):
     out = np.empty(len(block), dtype=np.int64)
     kernels.gaussian.assign(block.X, prepared.packed, out)
+    far = np.abs(block.X).max(axis=1) > FAR[block.X.dtype.itemsize]
+    if far.any():
+        out[far] = prepared.labels_in_the_limit(block.X[far])
     return out
 
 
@@ -151,7 +177,11 @@ def responsibilities(rows, prepared):
 
 def _responsibilities(block, prepared):
     out = np.empty((len(block), len(prepared.origin)), dtype=block.X.dtype)
-    kernels.gaussian.responsibilities(block.X, prepared.packed, out, np.empty(len(block)))
+    log_norm = np.empty(len(block))
+    kernels.gaussian.responsibilities(block.X, prepared.packed, out, log_norm)
+    far = ~np.isfinite(log_norm)
+    if far.any():
+        out[far] = np.eye(out.shape[1])[prepared.labels_in_the_limit(block.X[far])]
     return out
 
 
