@@ -369,9 +369,7 @@ def _skewness(block, params):
     mean, scale = params
     if not sparse.issparse(block.X):
         total, scratch = np.zeros(len(mean) + 1), np.empty_like(mean)
-        total[-1] = kernels.seeding.add_skewness(
-            block.X, block.weight, mean, scale, total, scratch
-        )
+        total[-1] = kernels.seeding.add_skewness(block.X, block.weight, mean, scale, total, scratch)
         return Total(total)
     skew, sums = np.zeros(len(mean)), np.zeros(2)
     kernels.sparse.add_skewness(

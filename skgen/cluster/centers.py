@@ -1,6 +1,6 @@
 """What `KMeans` and `MiniBatchKMeans` share: centers, and what is done with them.
 
-    label(x) = argmin_k |x - c_k|^2,      inertia = sum of weight * |x - c_label(x)|^2
+label(x) = argmin_k |x - c_k|^2,      inertia = sum of weight * |x - c_label(x)|^2
 """
 
 import warnings
@@ -28,10 +28,10 @@ from skgen.rows import Rows
 from skgen.seeding import kmeans_plus_plus, random_rows
 from skgen.statistics import column_moments
 
+INT32_MAX = np.iinfo(np.int32).max
 
-class CentersEstimator(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Estimator
-):
+
+class CentersEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Estimator):
     """Base of the estimators whose model is a set of centers."""
 
     _parameter_constraints = {
@@ -126,6 +126,9 @@ class CentersEstimator(
         rows = self._admit(X, sample_weight, reset=False)
         return -assign(rows, self.cluster_centers_)[1]
 
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "cluster_centers_")
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
@@ -136,7 +139,7 @@ class CentersEstimator(
         return self.cluster_centers_.shape[0]
 
     def _admit(self, X, sample_weight=None, *, reset):
-        return admit(
+        rows = admit(
             self,
             X,
             sample_weight,
@@ -146,19 +149,21 @@ class CentersEstimator(
             accept_sparse=True,
             check_finite=not reset,
         )
+        if sparse.issparse(rows.X):
+            rows.X = with_small_indices(rows.X)
+        return rows
 
     def _check_rows(self, rows):
         """Moments of the columns; an error for rows that k-means cannot work with."""
-        moments = column_moments(rows)
+        with np.errstate(over="ignore", invalid="ignore"):
+            moments = column_moments(rows)
         require_finite(self, rows.X, moments.finite)
         if not moments.finite:
             raise ValueError(
                 "the squares of X, or their sum, overflow float64; divide X by a constant"
             )
         if rows.n_rows < self.n_clusters:
-            raise ValueError(
-                f"n_samples={rows.n_rows} should be >= n_clusters={self.n_clusters}."
-            )
+            raise ValueError(f"n_samples={rows.n_rows} should be >= n_clusters={self.n_clusters}.")
         return moments
 
     def _check_init(self, rows, default_n_init):
@@ -201,6 +206,14 @@ class CentersEstimator(
             return self._check_centers(centers, rows)
         draw = kmeans_plus_plus if init == "k-means++" else random_rows
         return draw(rows, self.n_clusters, random_state, order=order)[0]
+
+
+def with_small_indices(X):
+    """CSR with int32 indices where they suffice: half the traffic, and one way to round sums."""
+    if X.indices.dtype == X.indptr.dtype == np.int32 or max(X.nnz, *X.shape) > INT32_MAX:
+        return X
+    indices, indptr = X.indices.astype(np.int32), X.indptr.astype(np.int32)
+    return type(X)((X.data, indices, indptr), shape=X.shape)
 
 
 def engine(rows):

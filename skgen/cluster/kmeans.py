@@ -154,12 +154,18 @@ class KMeans(CentersEstimator):
         with one_blas_thread(rows):
             tolerance = self.tol * float(self._check_rows(rows).variance.mean())
             init, self._n_init = self._check_init(rows, default_n_init=10)
+            algorithm = self._check_algorithm()
             task = FitTask(
                 self, X, y, sample_weight,
                 n_restarts=self._n_init, max_iter=self.max_iter, sequential=not self._parallel,
             )  # fmt: skip
-            best = self._best_run(task, rows, init, tolerance)
-        self._set_fitted(rows, best)
+            best = self._best_run(task, rows, init, algorithm, tolerance)
+        distinct = self._set_fitted(rows, best)
+        if distinct < self.n_clusters:
+            warn_convergence(
+                f"Number of distinct clusters ({distinct}) found smaller than n_clusters"
+                f" ({self.n_clusters}). Possibly due to duplicate points in X."
+            )
         task.end()
         return self
 
@@ -215,11 +221,22 @@ class KMeans(CentersEstimator):
         """Whether restarts run at the same time."""
         return self.n_jobs is not None and thread_count(self.n_jobs) > 1
 
+    def _check_algorithm(self):
+        """The name that the engine knows; "lloyd" leaves it the choice, labels being equal."""
+        if self.algorithm == "elkan" and self.n_clusters == 1:
+            warnings.warn(
+                "algorithm='elkan' doesn't make sense for a single cluster. Using 'lloyd' instead.",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+            return "lloyd"
+        return "auto" if self.algorithm == "lloyd" else self.algorithm
+
     def _seeds(self, n):
         """One seed per start; a start draws the same however many there are."""
         return check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=n)
 
-    def _best_run(self, task, rows, init, tolerance):
+    def _best_run(self, task, rows, init, algorithm, tolerance):
         drawn = isinstance(init, str)
         order = order_rows(rows) if drawn else None
         seeds = self._seeds(self._n_init)
@@ -227,13 +244,15 @@ class KMeans(CentersEstimator):
         if at_a_time > 1:
             rows = rows.with_threads(max(1, rows.n_threads // at_a_time))
             runs = joblib.Parallel(at_a_time, prefer="threads")(
-                joblib.delayed(self._run)(task, rows, init, order, tolerance, number, seed)
+                joblib.delayed(self._run)(
+                    task, rows, init, order, algorithm, tolerance, number, seed
+                )
                 for number, seed in enumerate(seeds)
             )
         else:
             # One after the other, so that the memory of only two is needed at a time.
             runs = (
-                self._run(task, rows, init, order, tolerance, number, seed)
+                self._run(task, rows, init, order, algorithm, tolerance, number, seed)
                 for number, seed in enumerate(seeds)
             )
         best = None
@@ -242,20 +261,11 @@ class KMeans(CentersEstimator):
                 best = run
         return best
 
-    def _run(self, task, rows, init, order, tolerance, number, seed):
+    def _run(self, task, rows, init, order, algorithm, tolerance, number, seed):
         """One start, from its centers to the `LloydResult`."""
         centers = self._initial_centers(init, rows, np.random.RandomState(seed), order)
         if self.verbose:
             announce("Initialization complete")
-        algorithm = "auto" if self.algorithm == "lloyd" else self.algorithm
-        if algorithm == "elkan" and self.n_clusters == 1:
-            warnings.warn(
-                "algorithm='elkan' doesn't make sense for a single cluster. Using 'lloyd'"
-                " instead.",
-                RuntimeWarning,
-                stacklevel=5,
-            )
-            algorithm = "lloyd"
         with task.restart(number) as run:
             watch = None
             if self.verbose or task.watched:
@@ -269,14 +279,8 @@ class KMeans(CentersEstimator):
         return result
 
     def _set_fitted(self, rows, result):
-        n_clusters = len(result.centers)
-        weights = np.bincount(result.labels, rows.weight, minlength=n_clusters)
-        distinct = int(np.count_nonzero(weights))
-        if distinct < n_clusters:
-            warn_convergence(
-                f"Number of distinct clusters ({distinct}) found smaller than n_clusters"
-                f" ({n_clusters}). Possibly due to duplicate points in X."
-            )
+        """Write the fitted attributes; returns the number of clusters that have rows."""
+        weights = np.bincount(result.labels, rows.weight, minlength=len(result.centers))
         self.cluster_centers_ = result.centers
         self.labels_ = result.labels
         self.inertia_ = result.inertia
@@ -286,6 +290,7 @@ class KMeans(CentersEstimator):
         self.stop_reason_ = result.reason
         self._means = result.centers.astype(np.float64)
         self._cluster_weights = weights.astype(np.float64)
+        return int(np.count_nonzero(weights))
 
 
 class Watch:
@@ -382,6 +387,4 @@ def kmeans_plusplus(
             f" length of n_samples {rows.n_rows}."
         )
     with one_blas_thread(rows):
-        return kmeans_plus_plus(
-            rows, n_clusters, check_random_state(random_state), n_local_trials
-        )
+        return kmeans_plus_plus(rows, n_clusters, check_random_state(random_state), n_local_trials)

@@ -28,6 +28,9 @@ from skgen.cluster.centers import (
 )
 from skgen.seeding import order_rows, position, random_rows
 
+# What a later partial_fit continues.
+KEPT = ("means", "weights", "since_reassignment", "number", "history")
+
 
 class MiniBatchKMeans(CentersEstimator):
     """k-means clustering from mini-batches.
@@ -204,7 +207,8 @@ class MiniBatchKMeans(CentersEstimator):
         rows = self._admit(X, sample_weight, reset=not started)
         with one_blas_thread(rows):
             if started:
-                steps = self._steps
+                steps = Steps(self, self.cluster_centers_, np.random.RandomState(), 1, 0.0)
+                steps.resume(self._state)
             else:
                 self._check_rows(rows)
                 init, self._n_init = self._check_init(rows, default_n_init=3)
@@ -243,15 +247,15 @@ class MiniBatchKMeans(CentersEstimator):
 
     def _best_start(self, init, rows, order, random_state):
         """Of `n_init` starts the centers with the least inertia on rows drawn for that."""
+        if self._n_init == 1:
+            return self._draw_start(init, rows, order, random_state)
         judges = sub_rows(rows, order.draw(random_state.uniform(size=self._init_size)))
         best, least = None, np.inf
-        for number in range(self._n_init):
-            if self.verbose:
-                announce("Init %d/%d with method %s", number + 1, self._n_init, init)
+        for number in range(1, self._n_init + 1):
             centers = self._draw_start(init, rows, order, random_state)
-            inertia = assign(judges, centers)[1] if self._n_init > 1 or self.verbose else 0.0
+            inertia = assign(judges, centers)[1]
             if self.verbose:
-                announce("Inertia for init %d/%d: %s", number + 1, self._n_init, inertia)
+                announce("Inertia for init %d/%d: %s", number, self._n_init, inertia)
             if inertia < least:
                 best, least = centers, inertia
         return best
@@ -283,7 +287,7 @@ class MiniBatchKMeans(CentersEstimator):
         self.objective_history_ = list(steps.history)
         self.converged_ = steps.converged
         self.stop_reason_ = steps.reason
-        self._steps = steps
+        self._state = steps.state()
 
 
 class Steps:
@@ -306,6 +310,18 @@ class Steps:
         self.smoothed, self.least, self.no_improvement = None, np.inf, 0
         self.history = []
         self.converged, self.reason = False, "rows of a partial_fit used up"
+
+    def state(self):
+        """What `resume` needs, as plain data."""
+        stream = self.random_state.get_state()
+        return {name: getattr(self, name) for name in KEPT} | {"stream": stream}
+
+    def resume(self, state):
+        """Go on from where `state` was taken."""
+        for name in KEPT:
+            setattr(self, name, state[name])
+        self.random_state.set_state(state["stream"])
+        self.history = list(self.history)
 
     @property
     def centers(self):
@@ -367,7 +383,7 @@ class Steps:
             self.least, self.no_improvement = self.smoothed, 0
         else:
             self.no_improvement += 1
-        if 0.0 < self.tolerance and self.shift <= self.tolerance:
+        if self.tolerance > 0.0 and self.shift <= self.tolerance:
             self.converged, why = True, "small centers change"
         elif self.patience is not None and self.no_improvement >= self.patience:
             self.converged, why = True, "lack of improvement in inertia"

@@ -153,7 +153,7 @@ INLINE void T(try_rows)(const REAL *X, const REAL *end, const double *weight, pt
         INT bits[LANES];
         const double *lane_weight = weights;
         VEC before;
-        if (active[a + filled - 1] - active[a] == LANES - 1) {
+        if (filled == LANES && active[a + LANES - 1] - active[a] == LANES - 1) {
             /* Neighbors, as nearly all are before bounds take hold: no need to collect. */
             const ptrdiff_t row = active[a];
             for (int i = 0; i < LANES; i++) x[i] = X + (row + i) * d;

@@ -4,7 +4,8 @@ Squared distances to a dense center y are formed as
 
     sum over stored entries of (x - y)^2  +  (|y|^2 - sum over stored entries of y^2)
 
-in float64: exactly zero for equal rows, and as accurate as differences where rows are full.
+in float64: as accurate as differences where rows are full. A second part of less than 1e-13 |y|^2
+is taken for rounding, so equal rows are at distance zero whatever order sums are formed in.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
@@ -23,15 +24,16 @@ cdef inline double squared_distance(
     const floating *data, const integral *indices, integral begin, integral end,
     const floating *center, double square,
 ) noexcept nogil:
-    """`square` is |center|^2, summed in the order of the columns."""
-    cdef double inside = 0.0, covered = 0.0, difference, y
+    """`square` is |center|^2."""
+    cdef double inside = 0.0, covered = 0.0, difference, y, outside
     cdef integral p
     for p in range(begin, end):
         y = center[indices[p]]
         difference = <double>data[p] - y
         inside += difference * difference
         covered += y * y
-    return inside + max(square - covered, 0.0)
+    outside = square - covered
+    return inside + outside if outside > 1e-13 * square else inside
 
 
 def add_squares(
