@@ -34,7 +34,7 @@ def test_check_of_third_parties(estimator, check):
 
 def run(check, entry):
     estimator = entry.build()
-    assert list(signature(check).parameters)[0] == "name"
+    assert next(iter(signature(check).parameters)) == "name"
     check(type(estimator).__name__, estimator)
 
 
