@@ -18,6 +18,7 @@ from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
 from tests.catalogue import CATALOGUE, entries
+from tests.children import ROOT, environment
 from tests.hostile import hostile_case, names_the_problem
 from tests.problems import fitted_state, overlapping
 
@@ -135,6 +136,8 @@ def test_hostile_input_gives_a_finite_result_or_a_clear_refusal(kind, chunk):
     """In a child process, which may crash without taking the other tests along."""
     child = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-m", "tests.test_bad_input", kind, str(chunk)],
+        env=environment(),
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=120 + CASES,

@@ -1,10 +1,11 @@
 """`import skgen` is light, and its sub-packages load no more than scikit-learn's do."""
 
 import json
-import subprocess
 import sys
 
 import pytest
+
+from tests.children import run
 
 LOADED = """
 import json, sys, time
@@ -17,13 +18,7 @@ print(json.dumps([seconds, sorted(sys.modules)]))
 
 def load(module):
     """Seconds and modules that importing `module` costs in a new process."""
-    answer = subprocess.run(
-        [sys.executable, "-c", LOADED.format(module=module)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    ).stdout
+    answer = run(LOADED.format(module=module)).stdout
     seconds, modules = json.loads(answer)
     return seconds, set(modules)
 
@@ -71,7 +66,7 @@ except AttributeError as error:
 else:
     raise AssertionError("skgen.nothing exists")
 """
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    run(script)
 
 
 def test_import_changes_no_global_state():
@@ -86,7 +81,7 @@ before = state()
 import skgen.mixture, skgen.cluster
 assert state() == before
 """
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    run(script)
 
 
 def test_import_brings_no_second_openmp_runtime():
@@ -98,4 +93,4 @@ import skgen.cluster, skgen.mixture
 after = {library["filepath"] for library in threadpoolctl.threadpool_info()}
 assert after == before, after - before
 """
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    run(script)
