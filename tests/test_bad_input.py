@@ -205,7 +205,7 @@ SINGLE = {
     "weight negative": ({"sample_weight": -np.ones(30)}, "sample_weight|[Nn]egative"),
     "weight NaN": ({"sample_weight": np.full(30, np.nan)}, "sample_weight"),
     "weight infinite": ({"sample_weight": np.full(30, np.inf)}, "sample_weight"),
-    "weight zero": ({"sample_weight": np.zeros(30)}, "sample_weight"),
+    "weight zero": ({"sample_weight": np.zeros(30)}, "[Ss]ample.weight"),
     "weight short": ({"sample_weight": np.ones(29)}, "sample_weight"),
     "weight of two dimensions": ({"sample_weight": np.ones((30, 2))}, "[Ss]ample.weight"),
     "weight overflowing": ({"sample_weight": np.full(30, 1e308)}, "sample_weight"),

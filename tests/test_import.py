@@ -9,9 +9,9 @@ from tests.children import run
 
 LOADED = """
 import json, sys, time
-start = time.perf_counter()
+start = time.process_time()
 import {module}
-seconds = time.perf_counter() - start
+seconds = time.process_time() - start
 print(json.dumps([seconds, sorted(sys.modules)]))
 """
 
@@ -35,6 +35,8 @@ def test_import_of_a_package_loads_no_more_modules_than_its_peer(package):
     _, ours = load(f"skgen.{package}")
     _, theirs = load(f"sklearn.{package}")
     extra = {name.split(".")[0] for name in ours - theirs} - set(sys.stdlib_module_names)
+    # Each version of Cython keeps its types in a module of its own.
+    extra = {name for name in extra if not name.startswith("_cython_")}
     assert extra <= {"skgen"}, f"also loads {sorted(extra)}"
     others = {name for name in ours - theirs if name.startswith(("sklearn.", "scipy.", "numpy."))}
     assert len(ours - {n for n in ours if n.startswith("skgen")}) <= len(theirs), sorted(others)
