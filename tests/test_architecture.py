@@ -80,10 +80,10 @@ def test_estimator_packages_import_public_names_of_one_another(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
             parts = node.module.split(".")
-            if parts[0] == "skgen" and len(parts) > 1 and parts[1] in ("cluster", "mixture"):
-                if parts[1] != layer(path):
-                    assert len(parts) == 2, f"{path}:{node.lineno} reaches into {node.module}"
-                    assert not any(alias.name.startswith("_") for alias in node.names)
+            package = parts[1] if parts[0] == "skgen" and len(parts) > 1 else None
+            if package in ("cluster", "mixture") and package != layer(path):
+                assert len(parts) == 2, f"{path}:{node.lineno} reaches into {node.module}"
+                assert not any(alias.name.startswith("_") for alias in node.names)
 
 
 def test_rules_are_not_vacuous():

@@ -1,7 +1,5 @@
 """scikit-learn's callback protocol: watched, scored, stopped, and free when unused."""
 
-import subprocess
-import sys
 import tracemalloc
 
 import numpy as np
@@ -12,6 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tests.catalogue import entries
+from tests.children import run
 from tests.laws.test_lifecycle import bits
 from tests.problems import assert_same_bits, fitted_state, overlapping
 
@@ -266,7 +265,7 @@ for entry in CATALOGUE:
 
 def test_older_scikit_learn_without_callbacks_works():
     """As if sklearn.callback could not be imported when skgen is."""
-    subprocess.run([sys.executable, "-c", OLD], check=True, timeout=120)
+    run(OLD)
 
 
 @pytest.mark.parametrize(**entries())

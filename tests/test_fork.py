@@ -1,12 +1,11 @@
 """A fit in a forked child after a fit in the parent works."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 
 from tests.catalogue import entries
+from tests.children import run
 
 SCRIPT = """
 import os, pickle, signal, sys, warnings
@@ -60,7 +59,7 @@ if __name__ == "__main__":
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize(**entries())
 def test_fit_in_a_forked_child_equals_the_fit_in_the_parent(entry):
-    subprocess.run([sys.executable, "-c", SCRIPT, entry.name], check=True, timeout=60)
+    run(SCRIPT, entry.name)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -68,4 +67,4 @@ def test_fit_in_a_forked_child_equals_the_fit_in_the_parent(entry):
     **entries(lambda entry: entry.name.endswith(("lloyd", "default", "-full")))
 )
 def test_fit_in_a_forked_pool_equals_the_fit_in_the_parent(entry):
-    subprocess.run([sys.executable, "-c", MULTIPROCESSING, entry.name], check=True, timeout=60)
+    run(MULTIPROCESSING, entry.name)

@@ -1,29 +1,24 @@
 """`import skgen` is light, and its sub-packages load no more than scikit-learn's do."""
 
 import json
-import subprocess
 import sys
 
 import pytest
 
+from tests.children import run
+
 LOADED = """
 import json, sys, time
-start = time.perf_counter()
+start = time.process_time()
 import {module}
-seconds = time.perf_counter() - start
+seconds = time.process_time() - start
 print(json.dumps([seconds, sorted(sys.modules)]))
 """
 
 
 def load(module):
     """Seconds and modules that importing `module` costs in a new process."""
-    answer = subprocess.run(
-        [sys.executable, "-c", LOADED.format(module=module)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    ).stdout
+    answer = run(LOADED.format(module=module)).stdout
     seconds, modules = json.loads(answer)
     return seconds, set(modules)
 
@@ -40,6 +35,8 @@ def test_import_of_a_package_loads_no_more_modules_than_its_peer(package):
     _, ours = load(f"skgen.{package}")
     _, theirs = load(f"sklearn.{package}")
     extra = {name.split(".")[0] for name in ours - theirs} - set(sys.stdlib_module_names)
+    # Each version of Cython keeps its types in a module of its own.
+    extra = {name for name in extra if not name.startswith("_cython_")}
     assert extra <= {"skgen"}, f"also loads {sorted(extra)}"
     others = {name for name in ours - theirs if name.startswith(("sklearn.", "scipy.", "numpy."))}
     assert len(ours - {n for n in ours if n.startswith("skgen")}) <= len(theirs), sorted(others)
@@ -71,7 +68,7 @@ except AttributeError as error:
 else:
     raise AssertionError("skgen.nothing exists")
 """
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    run(script)
 
 
 def test_import_changes_no_global_state():
@@ -86,7 +83,7 @@ before = state()
 import skgen.mixture, skgen.cluster
 assert state() == before
 """
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    run(script)
 
 
 def test_import_brings_no_second_openmp_runtime():
@@ -98,4 +95,4 @@ import skgen.cluster, skgen.mixture
 after = {library["filepath"] for library in threadpoolctl.threadpool_info()}
 assert after == before, after - before
 """
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    run(script)

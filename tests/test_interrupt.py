@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tests import children
 from tests.catalogue import entries
 
 SCRIPT = """
@@ -44,7 +45,9 @@ except KeyboardInterrupt:
 def interrupt(name, delay, n_jobs, dtype):
     """Seconds from the signal to the KeyboardInterrupt."""
     child = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, name, str(n_jobs), dtype],
+        children.command(SCRIPT, name, n_jobs, dtype),
+        env=children.environment(),
+        cwd=children.ROOT,
         stdout=subprocess.PIPE,
         text=True,
     )

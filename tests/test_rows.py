@@ -1,7 +1,6 @@
 """The reduction: fixed blocks, a fixed merge tree, any number of threads."""
 
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -14,6 +13,7 @@ from scipy import sparse
 
 from skgen import rows as rows_module
 from skgen.rows import MergeTree, Rows, block_rows, file_behind, one_blas_thread, thread_count
+from tests.children import run
 
 
 class Sum:
@@ -286,13 +286,7 @@ print(resident() - before)
 def test_memory_map_does_not_become_resident(tmp_path):
     mapped = np.lib.format.open_memmap(tmp_path / "X.npy", mode="w+", shape=(800_000, 40))
     del mapped  # 256 MB of holes
-    grown = subprocess.run(
-        [sys.executable, "-c", RESIDENT, tmp_path / "X.npy"],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    ).stdout
+    grown = run(RESIDENT, tmp_path / "X.npy").stdout
     # Two threads with one block of at most 16 MB each, and some room.
     assert float(grown) < 60
 
@@ -341,7 +335,7 @@ def test_blas_limit_outlives_overlapping_fits_in_threads(small_blocks):
 
 @pytest.fixture
 def four_cores(monkeypatch):
-    monkeypatch.setattr(joblib, "cpu_count", lambda *args, **kwargs: 4)
+    monkeypatch.setattr(rows_module, "_usable_cores", lambda affinity: 4)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
 
 
@@ -419,4 +413,4 @@ with one_blas_thread(rows):  # fork while a fit is running here
     assert os.waitpid(child, 0)[1] == 0
 assert total() == 27000
 """
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    run(script)

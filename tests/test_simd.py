@@ -1,25 +1,17 @@
 """SKGEN_SIMD forces a level; every level gives the same results within rounding."""
 
-import os
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+
+from tests.children import run
 
 kernels = pytest.importorskip("skgen.kernels")
 
 
 def python(script, level, *arguments):
-    environment = {**os.environ, "SKGEN_SIMD": level}
-    return subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    return run(script, *arguments, check=False, SKGEN_SIMD=level)
 
 
 @pytest.mark.parametrize("level", kernels.available_levels())

@@ -1,8 +1,6 @@
 """fit, refit, set_params, clone, pickle: an estimator is its parameters and its data."""
 
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -10,6 +8,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from tests.catalogue import CATALOGUE, PACKAGE, entries
+from tests.children import run
 from tests.problems import assert_same_bits, fitted_state, outputs, overlapping
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -148,11 +147,7 @@ def test_pickle_and_clone_survive_a_new_process(protocol, tmp_path):
     X = overlapping()
     estimators = {entry.name: entry.build().fit(X) for entry in CATALOGUE}
     (tmp_path / "in").write_bytes(pickle.dumps((X, estimators), protocol))
-    subprocess.run(
-        [sys.executable, "-c", IN_A_NEW_PROCESS, tmp_path / "in", tmp_path / "out"],
-        check=True,
-        timeout=120,
-    )
+    run(IN_A_NEW_PROCESS, tmp_path / "in", tmp_path / "out")
     answers = pickle.loads((tmp_path / "out").read_bytes())
     for name, (loaded, refitted, returned) in answers.items():
         here = bits(estimators[name], X)

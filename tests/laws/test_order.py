@@ -45,18 +45,16 @@ def test_column_permutation_permutes_the_parameters(entry):
     np.testing.assert_array_equal(permuted.predict(X[:, order]), fitted.predict(X))
 
 
-@pytest.mark.parametrize(
-    **entries(lambda entry: entry.prototype.get_params().get("n_clusters") != 1)
-)
+@pytest.mark.parametrize(**entries(lambda entry: entry.n_groups > 1))
 def test_group_names_follow_the_start(entry):
     X = separated()
     start = entry.start(X)
     order = np.array([2, 0, 3, 1])
+    shared = "covariances_" in entry.parameters and "covariances_" not in entry.grouped
     renamed = {
-        name: value[order]
-        if np.ndim(value)
-        and not (name == "precisions_init" and "covariances_" not in entry.grouped)
-        else value
+        name: value
+        if not np.ndim(value) or (shared and name == "precisions_init")
+        else value[order]
         for name, value in start.items()
     }
     fitted = entry.build(**start).fit(X)

@@ -16,7 +16,7 @@ transformers = entries(lambda entry: entry.transforms)
 def test_set_output_gives_named_frames(entry, library):
     module = pytest.importorskip(library)
     X = overlapping()
-    frame = module.DataFrame({name: column for name, column in zip("abc", X.T, strict=True)})
+    frame = module.DataFrame(dict(zip("abc", X.T, strict=True)))
     estimator = entry.build().set_output(transform=library).fit(frame)
     transformed = estimator.transform(frame)
     assert isinstance(transformed, module.DataFrame)

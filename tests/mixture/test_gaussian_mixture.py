@@ -50,7 +50,10 @@ def quiet_fit(estimator, X, **kwargs):
 def test_parameters_equal_the_peer_after_the_same_iterations(blobs, structure, dtype, max_iter):
     X = blobs.astype(dtype)
     arguments = {
-        "n_components": 4, "covariance_type": structure, "max_iter": max_iter, "tol": 0.0,
+        "n_components": 4,
+        "covariance_type": structure,
+        "max_iter": max_iter,
+        "tol": 0.0,
         **start(X, 4, structure),
     }
     ours = quiet_fit(GaussianMixture(**arguments), X)
@@ -78,7 +81,12 @@ def test_parameters_equal_the_peer_after_the_same_iterations(blobs, structure, d
 def test_iris_reaches_the_published_bic(iris, structure, k, bic):
     """Figures printed by mclust (Scrucca et al. 2016) for the same models."""
     mixture = GaussianMixture(
-        k, covariance_type=structure, n_init=5, tol=1e-9, max_iter=2000, reg_covar=0.0,
+        k,
+        covariance_type=structure,
+        n_init=5,
+        tol=1e-9,
+        max_iter=2000,
+        reg_covar=0.0,
         random_state=0,
     ).fit(iris)
     assert mixture.bic(iris) == pytest.approx(bic, abs=0.01)
@@ -131,7 +139,11 @@ def test_large_floor_keeps_the_objective_monotone(iris, structure):
     for floor in (1e-3, 1e-2, 0.1, 1.0):
         mixture = quiet_fit(
             GaussianMixture(
-                4, covariance_type=structure, reg_covar=floor, tol=0.0, max_iter=100,
+                4,
+                covariance_type=structure,
+                reg_covar=floor,
+                tol=0.0,
+                max_iter=100,
                 random_state=0,
             ),
             iris,
