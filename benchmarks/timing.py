@@ -54,7 +54,7 @@ def run_race(problem, contenders, rounds, max_load, slow_after):
     results = [Result(contender.name) for contender in contenders]
     warm_up(problem, contenders, results, slow_after)
     race = Race(results, {}, [], max_load)
-    if any(result.slow for result in results):
+    if any(result.slow for result in results) and not results[0].failure:
         _, answer, _ = timed(problem, contenders[0], SOME, 0)
         race.reference_after_some = problem.judge(answer)
     for number in range(2 * rounds):
