@@ -66,7 +66,7 @@ def choose(X):
     pipeline = Pipeline(
         [
             ("pca", PCA(n_components=20, random_state=0)),
-            ("mixture", GaussianMixture(reg_covar=0.1, random_state=0)),
+            ("mixture", GaussianMixture(reg_covar=0.01, random_state=0)),
         ]
     )
     search = GridSearchCV(
