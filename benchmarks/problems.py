@@ -58,7 +58,8 @@ class MixtureProblem:
     means: np.ndarray
     covariances: np.ndarray
     n_iter: int
-    reg_covar: float = 1e-6
+    # A floor is added by some and not by others; without one all have the same optimum.
+    reg_covar: float = 0.0
     to_convergence = False
     objective_name = (
         "mean log-likelihood of the final parameters, in float64 by the same code for all"

@@ -54,7 +54,7 @@ def run_race(problem, contenders, rounds, max_load, slow_after):
     results = [Result(contender.name) for contender in contenders]
     warm_up(problem, contenders, results, slow_after)
     race = Race(results, {}, [], max_load)
-    if any(result.slow for result in results):
+    if any(result.slow for result in results) and not results[0].failure:
         _, answer, _ = timed(problem, contenders[0], SOME, 0)
         race.reference_after_some = problem.judge(answer)
     for number in range(2 * rounds):
@@ -82,7 +82,7 @@ def warm_up(problem, contenders, results, slow_after):
         try:
             seconds, _, _ = timed(problem, contender, 1, 0)
         except Exception as error:  # a peer's failure is a result
-            result.failure = f"{type(error).__name__}: {error}".splitlines()[0]
+            result.failure = first_line(error)
             continue
         # The first iteration comes with everything that a fit does once.
         expected = seconds * (1 + 0.6 * (problem.n_iter - 1))
@@ -92,7 +92,7 @@ def warm_up(problem, contenders, results, slow_after):
 
 def wants_turn(result, race):
     """Everybody does, but for the failed, and the slow who have had enough."""
-    if result.slow:
+    if result.slow and not result.failure:
         quiet = [number for number in result.seconds if number in race.kept]
         return len(quiet) < SLOW_ROUNDS and len(result.seconds) < 2 * SLOW_ROUNDS
     return not result.failure
@@ -100,16 +100,25 @@ def wants_turn(result, race):
 
 def take_turn(problem, contender, result, number):
     """Time one fit, or estimate the time of a slow one, and judge it."""
-    if result.slow:
-        few, _, _ = timed(problem, contender, FEW, number)
-        some, answer, _ = timed(problem, contender, SOME, number)
-        slope = (some - few) / (SOME - FEW)
-        seconds, n_iter = few + slope * (problem.n_iter - FEW), problem.n_iter
-    else:
-        seconds, answer, n_iter = timed(problem, contender, problem.n_iter, number)
+    try:
+        if result.slow:
+            few, _, _ = timed(problem, contender, FEW, number)
+            some, answer, _ = timed(problem, contender, SOME, number)
+            slope = (some - few) / (SOME - FEW)
+            seconds, n_iter = few + slope * (problem.n_iter - FEW), problem.n_iter
+        else:
+            seconds, answer, n_iter = timed(problem, contender, problem.n_iter, number)
+        result.objectives.append(problem.judge(answer))
+    except Exception as error:  # a peer's failure is a result
+        result.failure = first_line(error)
+        return
     result.seconds[number] = seconds
-    result.objectives.append(problem.judge(answer))
     result.n_iter = n_iter
+
+
+def first_line(error):
+    """The error in one line of a table."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def timed(problem, contender, n_iter, seed):

@@ -10,7 +10,7 @@ from benchmarks.data import mnist, mnist_components, overlapping
 from benchmarks.problems import CallProblem, KMeansProblem, MixtureProblem, SeedingProblem
 
 # How much of the rows --small keeps.
-SMALL = 50
+SMALL = 10
 # Relative differences of objectives that rounding explains. A float32 contender may send a row
 # that lies between two centers the other way, and the iterations after that differ a little.
 TOLERANCE = {"float64": 1e-6, "float32": 1e-4}
@@ -50,7 +50,7 @@ class FreshWorkload:
 def clouds(n_rows, n_features, n_groups):
     """Overlapping synthetic rows."""
     return lambda dtype, share: overlapping(
-        max(n_rows // share, 2000), n_features, n_groups, np.dtype(dtype).type
+        n_rows // share, n_features, n_groups, np.dtype(dtype).type
     )
 
 

@@ -59,10 +59,8 @@ def main(output):
         mixture = GaussianMixture(
             3, covariance_type=structure, n_init=5, random_state=0, tol=1e-5, max_iter=500
         ).fit(X)
-        share = mixture.predict_proba(X) @ np.array(
-            [plt.matplotlib.colors.to_rgb(c) for c in COLORS]
-        )
-        axes.scatter(*X.T, s=3, c=share.clip(0, 1), alpha=0.5)
+        color = mixture.predict_proba(X) @ np.array([to_rgb(name) for name in COLORS])
+        axes.scatter(*X.T, s=3, c=color.clip(0, 1), alpha=0.5)
         matrices = covariance_matrices(mixture)
         for mean, covariance in zip(mixture.means_, matrices, strict=True):
             axes.plot(*ellipse(mean, covariance).T, color="black", linewidth=1.5)

@@ -1,0 +1,17 @@
+"""Draws the pictures of the documentation: `python doc/pictures.py`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+DOC = Path(__file__).resolve().parent
+EXAMPLES = DOC.parent / "examples"
+PICTURES = {
+    "quickstart.png": "quickstart.py",
+    "seeding.png": "cluster/plot_seeding.py",
+    "covariance_structures.png": "mixture/plot_covariance_structures.py",
+}
+
+for picture, script in PICTURES.items():
+    output = DOC / "images" / picture
+    subprocess.run([sys.executable, EXAMPLES / script, "--output", output], check=True)
