@@ -45,7 +45,11 @@ def race_rows(problem, race, tolerance):
 def remarks(problem, race, result, tolerance):
     """What a reader must know about one row."""
     if result.slow:
-        yield f"slow: {len(result.seconds)} rounds, time extrapolated from 1 and 4 iterations"
+        rounds = len(result.seconds)
+        yield (
+            f"slow: {rounds} {'round' if rounds == 1 else 'rounds'},"
+            " time extrapolated from 1 and 4 iterations"
+        )
         expected = race.reference_after_some
     else:
         first = race.results[0]
