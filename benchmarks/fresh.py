@@ -1,6 +1,7 @@
 """Measurements that need a new process each: import time and peak memory of a fit."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -13,6 +14,9 @@ for line in open("/proc/self/status"):
     if line.startswith("VmHWM"):
         print(int(line.split()[1]) / 1024)
 """
+# Freed arrays go back to the system at once; kept by malloc, those of the data's making would
+# hide what a fit needs.
+RETURN_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 ESTIMATORS = {
     "GaussianMixture, 1e6x8, k=16": ("mixture", "GaussianMixture", 8, 16),
     "KMeans, 1e6x16, k=64": ("cluster", "KMeans", 16, 64),
@@ -59,7 +63,11 @@ def measure_memory(rounds, small):
                 command = [sys.executable, "-m", "benchmarks.fit_memory"]
                 arguments = json.dumps([package, *task, dtype, 1_000_000 // (50 if small else 1)])
                 done = subprocess.run(
-                    [*command, arguments], capture_output=True, text=True, check=False
+                    [*command, arguments],
+                    env=os.environ | RETURN_MEMORY,
+                    capture_output=True,
+                    text=True,
+                    check=False,
                 )
                 label = f"{package} {title}, {dtype}"
                 if done.returncode:
