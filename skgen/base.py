@@ -133,6 +133,8 @@ def admit(
         As scikit-learn words them, naming X or sample_weight.
     """
     is_sparse = sparse.issparse(X)
+    if is_sparse:
+        require_sound(X)
     X = validate_data(
         estimator,
         X,
@@ -146,24 +148,43 @@ def admit(
     if is_sparse and not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
-    weight = None
-    if sample_weight is not None:
-        weight = _check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
-        weight = np.ascontiguousarray(weight, dtype=np.float64)
-        largest = weight.max(initial=0.0)
-        if largest <= 0.0:
-            raise ValueError(
-                "sample_weight is zero for every row; give at least one row a positive weight"
-            )
-        if not np.isfinite(weight.sum()):
-            raise ValueError(
-                f"sample_weight sums to infinity (largest weight {largest:g}); divide the"
-                " weights by a constant"
-            )
+    weight = None if sample_weight is None else check_weight(sample_weight, X)
     work = 0.0 if row_work is None else row_work(X.shape[1])
     return Rows(X, weight, n_threads=n_threads, row_work=work)
+
+
+def check_weight(sample_weight, X):
+    """The weights as float64 (n,): finite, none negative, not all zero."""
+    if hasattr(sample_weight, "__len__") and len(sample_weight) == 0:
+        raise ValueError(f"sample_weight is empty, but X has {X.shape[0]} rows; give one each")
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    with np.errstate(over="ignore"):
+        if not np.isfinite(weight.sum()):
+            raise ValueError(
+                f"sample_weight sums to infinity (largest weight {weight.max():g}); divide the"
+                " weights by a constant"
+            )
+    return np.ascontiguousarray(weight)
+
+
+def require_sound(X):
+    """Raise where the index arrays of a CSR or CSC matrix X point outside of it."""
+    if X.format not in ("csr", "csc"):
+        return
+    n_major, n_minor = X.shape if X.format == "csr" else X.shape[::-1]
+    pointers, indices = X.indptr, X.indices
+    sound = (
+        len(pointers) == n_major + 1
+        and pointers[0] == 0
+        and pointers[-1] <= min(len(indices), len(X.data))
+        and (np.diff(pointers) >= 0).all()
+        and (len(indices) == 0 or (indices.min() >= 0 and indices.max() < n_minor))
+    )
+    if not sound:
+        raise ValueError(
+            f"X is a broken {X.format.upper()} matrix: its indptr or indices point outside its"
+            f" shape {X.shape} or its {len(X.data)} stored values; rebuild it"
+        )
 
 
 def require_finite(estimator, X, finite=False):

@@ -19,8 +19,9 @@ from scipy.linalg import lapack
 from skgen import kernels
 
 LOG_TWO_PI = float(np.log(2.0 * np.pi))
-# Keeps the division by an empty component's count finite, as small as cannot matter elsewhere.
-TINY_COUNT = 10.0 * np.finfo(np.float64).eps
+# Keeps the division by the count of an empty component finite; too small to matter elsewhere,
+# however small the weights are.
+TINY_COUNT = np.finfo(np.float64).tiny
 
 
 class DegenerateComponent(ValueError):

@@ -203,7 +203,7 @@ class GaussianMixture(
         -------
         self : GaussianMixture
         """
-        self._fit(X, sample_weight)
+        self._fit(X, y, sample_weight)
         return self
 
     @fit_context
@@ -214,10 +214,10 @@ class GaussianMixture(
         -------
         labels : ndarray of shape (n,)
         """
-        rows = self._fit(X, sample_weight)
+        rows = self._fit(X, y, sample_weight)
         return self._evaluate(rows, "label")
 
-    def _fit(self, X, sample_weight):
+    def _fit(self, X, y, sample_weight):
         structure = STRUCTURES[self.covariance_type]
         rows = self._admit(X, sample_weight, reset=True, min_rows=2)
         if rows.n_rows < self.n_components:
@@ -234,7 +234,7 @@ class GaussianMixture(
             continued = self.warm_start and hasattr(self, "converged_")
             n_init = 1 if continued else self.n_init
             task = FitTask(
-                self, X, None, sample_weight,
+                self, X, y, sample_weight,
                 n_restarts=n_init, max_iter=self.max_iter, sequential=not self._parallel(n_init),
             )
             solutions = self._runs(task, model, rows, columns, given, continued, n_init)
@@ -354,7 +354,7 @@ class GaussianMixture(
         if all(array is not None for array in given):
             return given_params(model.structure, *given)
         partition = partition_rows(
-            rows, self.init_params, self.n_components, random_state, rows.n_threads, means
+            rows, columns, self.init_params, self.n_components, random_state, rows.n_threads, means
         )
         if precisions is not None:
             # The partition's own covariances are not needed, so they may be singular.
@@ -518,9 +518,10 @@ class GaussianMixture(
     def _log_likelihood(self, X, sample_weight):
         """sum w log p(x) and sum w."""
         rows = self._rows(X, sample_weight)
-        log_norm = self._evaluate(rows, "log_norm").astype(np.float64, copy=False)
-        total = log_norm.sum() if rows.weight is None else rows.weight @ log_norm
-        return float(total), rows.weight_sum
+        log_norm = self._evaluate(rows, "log_norm")
+        with np.errstate(over="ignore"):
+            total = log_norm.sum() if rows.weight is None else rows.weight @ log_norm
+        return max(float(total), -np.finfo(np.float64).max), rows.weight_sum
 
     def _n_parameters(self):
         """Free parameters p of the model."""

@@ -5,42 +5,66 @@ from dataclasses import dataclass
 import numpy as np
 
 from skgen.cluster import KMeans
-from skgen.distributions.gaussian import GaussianParams, MixtureMoments
-from skgen.mixture.likelihood import maximize
+from skgen.distributions.gaussian import STRUCTURES, GaussianParams, MixtureMoments
+from skgen.mixture.likelihood import labels, maximize, prepare
 from skgen.seeding import kmeans_plus_plus, random_rows
 
 
 @dataclass(frozen=True)
 class Partition:
-    """Hard labels (n,), or a seed for random soft memberships, of k components."""
+    """Hard labels (n,), or random soft memberships, of k components."""
 
     k: int
     labels: np.ndarray | None = None
-    seed: int | None = None
+    soft: object = None
 
     def memberships(self, block):
         """Responsibilities (b, k) of a block, in the dtype of X."""
         if self.labels is None:
-            return random_memberships(self.seed, block.start, len(block), self.k, block.X.dtype)
+            return self.soft.memberships(block)
         result = np.zeros((len(block), self.k), dtype=block.X.dtype)
         result[np.arange(len(block)), self.labels[block.span]] = 1.0
         return result
 
 
-def random_memberships(seed, start, n_rows, k, dtype):
-    """Uniform draws, normalized per row and keyed by the global row number."""
-    width = -(-k // 4) * 4  # Philox makes four numbers at a time
-    stream = np.random.Generator(np.random.Philox(key=seed).advance(start * width // 4))
-    draws = stream.random((n_rows, width))[:, :k]
-    return (draws / draws.sum(axis=1, keepdims=True)).astype(dtype)
+@dataclass(frozen=True)
+class RandomMemberships:
+    """Uniform memberships that depend on a row's content and a seed, not on its place.
+
+    membership of k = frac(z . a_k + c_k), normalized,        z = (x - mean) / deviation
+
+    with random waves a_k so short that near rows differ. Equal rows are equal, so weight 2 means
+    the row twice; shifted and scaled data are the same.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    waves: np.ndarray
+    phases: np.ndarray
+
+    @classmethod
+    def draw(cls, columns, k, random_state):
+        deviation = np.sqrt(columns.variance)
+        scale = 1.0 / np.where(deviation > 0.0, deviation, np.inf)
+        waves = random_state.uniform(50.0, 500.0, size=(len(scale), k))
+        return cls(columns.mean, scale, waves, random_state.uniform(size=k))
+
+    def memberships(self, block):
+        with np.errstate(over="ignore", invalid="ignore"):
+            z = (block.X - self.mean) * self.scale
+            draws = (z @ self.waves + self.phases) % 1.0
+        # A row of weight 0 may lie where the product overflows.
+        draws[~np.isfinite(draws)] = 0.5
+        draws += np.finfo(np.float32).eps
+        return (draws / draws.sum(axis=1, keepdims=True)).astype(block.X.dtype)
 
 
-def partition_rows(rows, method, k, random_state, n_jobs, means=None):
+def partition_rows(rows, columns, method, k, random_state, n_jobs, means=None):
     """The `Partition` that `method` makes of the rows; given `means` decide alone."""
     if means is not None:
         return Partition(k, labels=nearest(rows, means))
     if method == "random":
-        return Partition(k, seed=int(random_state.randint(2**31 - 1)))
+        return Partition(k, soft=RandomMemberships.draw(columns, k, random_state))
     if method == "kmeans":
         kmeans = KMeans(n_clusters=k, n_init=1, random_state=random_state, n_jobs=n_jobs)
         return Partition(k, labels=kmeans.fit(rows.X, sample_weight=rows.weight).labels_)
@@ -50,12 +74,9 @@ def partition_rows(rows, method, k, random_state, n_jobs, means=None):
 
 
 def nearest(rows, centers):
-    """Index of the nearest center of every row."""
-    from skgen.cluster.lloyd import assign
-
-    labels = np.empty(rows.n_rows, dtype=np.int32)
-    assign(rows, np.ascontiguousarray(centers, dtype=np.float64), labels)
-    return labels
+    """Index of the nearest center of every row: the component of a mixture of equal balls."""
+    k = len(centers)
+    return labels(rows, prepare(STRUCTURES["spherical"], centers, np.ones(k), 0.0, rows.dtype))
 
 
 def partition_params(rows, partition, model, center):

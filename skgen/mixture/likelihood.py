@@ -23,8 +23,8 @@ from skgen.distributions.gaussian import (
 )
 
 
-# Rows of larger numbers (by bytes per number) may have squares that overflow.
-FAR = {4: 1e15, 8: 1e140}
+# Log densities below this have lost the digits that tell components of one covariance apart.
+FAR = {4: -1e3, 8: -1e6}
 
 
 @dataclass(frozen=True)
@@ -37,19 +37,35 @@ class Prepared:
     factors: np.ndarray
     log_weight: np.ndarray
 
-    def labels_in_the_limit(self, X):
-        """The most probable component of rows so far away that all densities underflow.
+    def far_responsibilities(self, X):
+        """Responsibilities (n, k) of rows whose squared distances swamp what they differ by.
 
-        There the squared distance |(x - mu_k) P_k|^2 decides alone, and it can be compared at
-        any scale.
+        With one covariance for all the squares of x cancel exactly: what remains is linear in x.
+        With several, the squared distances of rows so far away that they overflow differ by
+        more than the exponential function can tell, and can be compared at any scale.
         """
+        X = np.asarray(X, dtype=np.float64)
+        if self.structure.name == "tied":
+            means = (self.origin - self.origin[0]) @ self.factors
+            with np.errstate(over="ignore", invalid="ignore"):
+                rows = (X - self.origin[0]) @ self.factors
+                score = rows @ means.T - 0.5 * (means**2).sum(axis=1) + self.log_weight
+                score -= score.max(axis=1, keepdims=True)
+                result = np.exp(score)
+                result /= result.sum(axis=1, keepdims=True)
+            if np.isfinite(result).all():
+                return result
+        return np.eye(len(self.origin))[self.nearest_in_the_limit(X)]
+
+    def nearest_in_the_limit(self, X):
+        """Component of the least squared distance, computed at a scale that cannot overflow."""
         scale = np.abs(X).max(axis=1, keepdims=True)
         X, factors = X / scale, self.factors / np.abs(self.factors).max()
         distance = np.empty((len(X), len(self.origin)))
         for k, mean in enumerate(self.origin):
             factor = factors if self.structure.name == "tied" else factors[k]
             z = X - mean / scale
-            distance[:, k] = ((z @ factor if factor.ndim == 2 else z * factor) ** 2).sum(axis=1)
+            distance[:, k] = ((z @ factor if np.ndim(factor) == 2 else z * factor) ** 2).sum(axis=1)
         distance[:, np.isneginf(self.log_weight)] = np.inf
         return distance.argmin(axis=1)
 
@@ -163,10 +179,17 @@ def labels(rows, prepared):
 def _labels(block, prepared):
     out = np.empty(len(block), dtype=np.int64)
     kernels.gaussian.assign(block.X, prepared.packed, out)
-    far = np.abs(block.X).max(axis=1) > FAR[block.X.dtype.itemsize]
+    far = far_rows(_log_norms(block, prepared), block, prepared)
     if far.any():
-        out[far] = prepared.labels_in_the_limit(block.X[far])
+        out[far] = prepared.far_responsibilities(block.X[far]).argmax(axis=1)
     return out
+
+
+def far_rows(log_norm, block, prepared):
+    """Which rows need `far_responsibilities`."""
+    if prepared.structure.name != "tied":
+        return ~np.isfinite(log_norm)
+    return ~(log_norm > FAR[block.X.dtype.itemsize] + prepared.log_weight.max())
 
 
 def responsibilities(rows, prepared):
@@ -179,9 +202,9 @@ def _responsibilities(block, prepared):
     out = np.empty((len(block), len(prepared.origin)), dtype=block.X.dtype)
     log_norm = np.empty(len(block))
     kernels.gaussian.responsibilities(block.X, prepared.packed, out, log_norm)
-    far = ~np.isfinite(log_norm)
+    far = far_rows(log_norm, block, prepared)
     if far.any():
-        out[far] = np.eye(out.shape[1])[prepared.labels_in_the_limit(block.X[far])]
+        out[far] = prepared.far_responsibilities(block.X[far])
     return out
 
 

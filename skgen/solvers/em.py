@@ -32,6 +32,9 @@ def em(model, params, rows, monitor):
     """
     previous = params
     n_iter = 0
+    if monitor.max_iter == 0:
+        statistic = rows.sum(model.e_step, model.prepare(params))
+        monitor.latest = model.value(params, statistic)
     for n_iter in range(1, monitor.max_iter + 1):
         monitor.begin()
         statistic = rows.sum(model.e_step, model.prepare(params))
