@@ -68,7 +68,11 @@ def test_scale_multiplies_the_parameters(entry, scale):
     np.testing.assert_array_equal(moved.predict(X * scale), fitted.predict(X))
 
 
-@pytest.mark.parametrize(**entries())
+# Random memberships start EM at a saddle, which rounding then decides how to leave.
+decided = entries(lambda entry: entry.prototype.get_params().get("init_params") != "random")
+
+
+@pytest.mark.parametrize(**decided)
 @pytest.mark.parametrize("scale", [1e-8, 1e8])
 def test_scale_keeps_the_drawn_partition_with_default_arguments(entry, scale):
     X = separated()
