@@ -9,22 +9,16 @@ ROOT = Path(__file__).parent.parent
 
 
 def command(script, *arguments):
-    """The command line that runs `script` with `arguments`."""
-    return [sys.executable, "-c", script, *map(str, arguments)]
-
-
-def environment(**changes):
-    """This process's environment, with the tests importable."""
-    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **changes}
+    """The command line that runs `script` with `arguments`; tests.* are looked up last."""
+    script = f"import sys\nsys.path.append({str(ROOT)!r})\n{script}"
+    return [sys.executable, "-X", "faulthandler", "-c", script, *map(str, arguments)]
 
 
 def run(script, *arguments, timeout=120, check=True, **changes):
     """Run a script to its end; what it printed, and an error with its stderr if it failed."""
     done = subprocess.run(
         command(script, *arguments),
-        env=environment(**changes),
-        cwd=ROOT,
+        env={**os.environ, **changes},
         capture_output=True,
         text=True,
         timeout=timeout,

@@ -6,8 +6,6 @@
 import faulthandler
 import os
 import signal
-import subprocess
-import sys
 import time
 import warnings
 from contextlib import contextmanager
@@ -18,13 +16,13 @@ from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
 from tests.catalogue import CATALOGUE, entries
-from tests.children import ROOT, environment
+from tests.children import run
 from tests.hostile import hostile_case, names_the_problem
 from tests.problems import fitted_state, overlapping
 
 CASES = int(os.environ.get("TESTED_CASES", 300))
 CHUNKS = 2
-PATIENCE = 5.0
+PATIENCE = 20.0
 
 KINDS = {}
 for _entry in CATALOGUE:
@@ -61,7 +59,7 @@ def digest(value):
     return repr(value)
 
 
-def run(estimator, case):
+def answers(estimator, case):
     """Fit and ask everything there is to ask; (what, value) of each answer."""
     arguments = {"sample_weight": case.weight} if case.weighted else {}
     estimator.fit(case.X, **arguments)
@@ -92,7 +90,9 @@ def judge(entry, case):
         try:
             with patience(PATIENCE):
                 estimator = entry.build(**case.arguments)
-                for what, value in run(estimator, case):
+                for what, value in answers(estimator, case):
+                    if what == "attribute lower_bound_" and estimator.max_iter == 0:
+                        continue  # -inf: no iteration, no bound, as in scikit-learn
                     if not is_finite(what, value):
                         outcome, why = "bad", f"{what} is not finite"
                         break
@@ -130,18 +130,17 @@ def judge_all(kind, seeds):
             print(f"{outcome}: {told}: {why[:300]!r}", flush=True)
 
 
+JUDGE = """
+from tests.test_bad_input import CASES, CHUNKS, judge_all
+judge_all(sys.argv[1], range(int(sys.argv[2]), CASES, CHUNKS))
+"""
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_hostile_input_gives_a_finite_result_or_a_clear_refusal(kind, chunk):
     """In a child process, which may crash without taking the other tests along."""
-    child = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-m", "tests.test_bad_input", kind, str(chunk)],
-        env=environment(),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120 + CASES,
-    )
+    child = run(JUDGE, kind, chunk, check=False, timeout=120 + CASES)
     lines = child.stdout.splitlines()
     trouble = [line for line in lines if not line.startswith("now ")]
     if child.returncode:
@@ -254,7 +253,3 @@ def test_constant_and_duplicated_rows_give_a_finite_model(entry):
         for name, value in entry.values(fitted).items():
             assert np.isfinite(value).all(), name
         assert np.isfinite(fitted.transform(rows)).all()
-
-
-if __name__ == "__main__":
-    judge_all(sys.argv[1], range(int(sys.argv[2]), CASES, CHUNKS))

@@ -23,6 +23,7 @@ pytestmark = [
     # They ask for one cluster, and pass arrays to what was fitted on frames.
     pytest.mark.filterwarnings("ignore:algorithm='elkan' doesn't make sense:RuntimeWarning"),
     pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning"),
+    pytest.mark.filterwarnings("ignore:X has feature names, but:UserWarning"),
     pytest.mark.filterwarnings("ignore:Casting complex values:numpy.exceptions.ComplexWarning"),
 ]
 

@@ -58,7 +58,7 @@ def test_responsibilities_sum_to_one_near_and_far(entry):
 @pytest.mark.parametrize(**densities)
 def test_responsibilities_sum_to_one_far_away_in_float32(entry):
     fitted = entry.build().fit(overlapping(dtype=np.float32))
-    for power in (0, 3, 8, 18, 19, 30, 38):
+    for power in (0, 3, 8, 18, 19, 30, 36):
         X = (10.0**power * np.random.default_rng(0).uniform(-1.5, 1.5, size=(50, 3))).astype(
             np.float32
         )

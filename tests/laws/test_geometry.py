@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.catalogue import entries
+from tests.catalogue import entries, location
 from tests.problems import overlapping, rotation, same_partition, separated
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -20,7 +20,12 @@ def assert_moved(entry, fitted, moved, *, scale=1.0, Q=None, shift=0.0, rtol, at
         expected = move(entry.values(fitted)[name], scale, Q, shift)
         unit = np.abs(move(np.ones_like(expected), scale, np.eye(3), 0.0)).max()
         np.testing.assert_allclose(
-            entry.values(moved)[name], expected, rtol=rtol, atol=atol * unit, err_msg=name
+            entry.values(moved)[name],
+            expected,
+            # Sums of squares are large themselves: `atol` relative, for them.
+            rtol=rtol if move is location else max(rtol, atol),
+            atol=atol * unit,
+            err_msg=name,
         )
 
 
@@ -68,7 +73,11 @@ def test_scale_multiplies_the_parameters(entry, scale):
     np.testing.assert_array_equal(moved.predict(X * scale), fitted.predict(X))
 
 
-@pytest.mark.parametrize(**entries())
+# Random memberships start EM at a saddle, which rounding then decides how to leave.
+decided = entries(lambda entry: entry.prototype.get_params().get("init_params") != "random")
+
+
+@pytest.mark.parametrize(**decided)
 @pytest.mark.parametrize("scale", [1e-8, 1e8])
 def test_scale_keeps_the_drawn_partition_with_default_arguments(entry, scale):
     X = separated()
