@@ -107,7 +107,12 @@ class CentersEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluste
     def _transform(self, X):
         rows = self._admit(X, reset=False)
         out = np.empty((rows.n_rows, len(self.cluster_centers_)), dtype=rows.dtype)
-        return engine(rows).transform(rows, self.cluster_centers_, out)
+        engine(rows).transform(rows, self.cluster_centers_, out)
+        if not np.isfinite(out.max()):
+            raise ValueError(
+                f"distances from X to the centers overflow {rows.dtype}; scale X down as in fit"
+            )
+        return out
 
     def score(self, X, y=None, sample_weight=None):
         """Minus the inertia of X.
@@ -173,7 +178,7 @@ class CentersEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluste
             if n_init == "auto":
                 n_init = 1 if init == "k-means++" else default_n_init
             return init, n_init
-        init = self._check_centers(check_array(init, dtype=rows.dtype, order="C", copy=True), rows)
+        init = self._check_centers(init, rows)
         if n_init not in ("auto", 1):
             warnings.warn(
                 "Explicit initial center position passed: performing only one init in"
@@ -184,6 +189,11 @@ class CentersEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluste
         return init, 1
 
     def _check_centers(self, centers, rows):
+        """Centers that the user gave or that `init` returned, copied in the rows' dtype."""
+        try:
+            centers = check_array(centers, dtype=rows.dtype, order="C", copy=True)
+        except ValueError as error:
+            raise ValueError(f"init is no array of initial centers: {error}") from error
         if centers.shape[0] != self.n_clusters:
             raise ValueError(
                 f"The shape of the initial centers {centers.shape} does not match the number of"
@@ -202,10 +212,9 @@ class CentersEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluste
             return init.copy()
         if callable(init):
             centers = init(rows.X, self.n_clusters, random_state=random_state)
-            centers = check_array(centers, dtype=rows.dtype, order="C", copy=True)
             return self._check_centers(centers, rows)
         draw = kmeans_plus_plus if init == "k-means++" else random_rows
-        return draw(rows, self.n_clusters, random_state, order=order)[0]
+        return draw(rows, int(self.n_clusters), random_state, order=order)[0]
 
 
 def with_small_indices(X):

@@ -332,3 +332,16 @@ def test_sparse_rows_may_be_empty():
     with pytest.warns(ConvergenceWarning):
         model = KMeans(2, random_state=0).fit(sparse.csr_array((3, 4)))
     np.testing.assert_array_equal(model.cluster_centers_, np.zeros((2, 4)))
+
+
+@pytest.mark.parametrize("container", CONTAINERS, ids=CONTAINER_NAMES)
+def test_distances_that_overflow_are_refused(container):
+    model = KMeans(2, random_state=0).fit(blobs())
+    with pytest.raises(ValueError, match="distances from X to the centers overflow"):
+        model.transform(container(np.full((2, 4), 1e200)))
+
+
+@pytest.mark.parametrize("init", [np.nan, np.zeros(4), [[np.nan] * 4] * 2, np.zeros((2, 4, 1))])
+def test_refused_start_is_named(init):
+    with pytest.raises(ValueError, match="init is no array of initial centers"):
+        KMeans(2, init=lambda X, k, random_state: init).fit(blobs())
