@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
+from math import log2
 from multiprocessing import current_process
 
 import joblib
@@ -24,9 +25,15 @@ from threadpoolctl import ThreadpoolController
 # A block is about 16 MB of float64, small enough to read a file by, large enough that the
 # Python around one block (some 20 microseconds) does not count.
 BLOCK_ELEMENTS = 2**21
-# Once there are rows to share, this many blocks keep an even number of threads busy.
+# Once there are rows to share, this many blocks keep an even number of threads busy; fewer, a
+# power of two, where they would hold less than ...
 MANY_BLOCKS = 32
+# ... so many rows, or ...
 SMALLEST_BLOCK = 1024
+# ... so many numbers.
+SMALLEST_ELEMENTS = 2**15
+# Below this many features BLAS uses no threads of its own.
+FEATURES_OF_THREADED_BLAS = 32
 # Arithmetic operations in a block, at most: some 50 ms, so that Ctrl-C is heard.
 BLOCK_WORK = 2e9
 
@@ -150,7 +157,7 @@ class Rows:
         if n_helpers < 1:
             loop()
             return
-        futures = [pool(n_helpers).submit(loop) for _ in range(n_helpers)]
+        futures = submit(loop, n_helpers)
         try:
             loop()
         except BaseException:
@@ -195,7 +202,9 @@ class MergeTree:
 def block_rows(n_rows, n_features, row_work=0.0):
     """Rows in a block: a function of shape and work alone, never of the number of threads."""
     by_memory = max(1, BLOCK_ELEMENTS // max(n_features, 1))
-    by_share = max(SMALLEST_BLOCK, -(-n_rows // MANY_BLOCKS))
+    smallest = max(SMALLEST_BLOCK, SMALLEST_ELEMENTS // max(n_features, 1))
+    shares = min(MANY_BLOCKS, 2 ** int(log2(max(n_rows // smallest, 1))))
+    by_share = -(-n_rows // shares)
     by_work = max(1, int(BLOCK_WORK // row_work)) if row_work else n_rows
     return max(1, min(by_memory, by_share, by_work, max(n_rows, 1)))
 
@@ -248,16 +257,17 @@ _pool_size = 0
 _pool_lock = threading.Lock()
 
 
-def pool(n_helpers):
-    """The process's helper threads, at least `n_helpers` of them."""
+def submit(task, n_helpers):
+    """Hand `task` to `n_helpers` helper threads of the process; their futures."""
     global _pool, _pool_size
+    # Under the lock, so that nobody replaces the pool between finding and using it.
     with _pool_lock:
         if _pool_size < n_helpers:
             if _pool is not None:
                 _pool.shutdown(wait=False)
             _pool_size = n_helpers
             _pool = ThreadPoolExecutor(n_helpers, thread_name_prefix="skgen")
-        return _pool
+        return [_pool.submit(task) for _ in range(n_helpers)]
 
 
 def _forget_pool():
@@ -299,7 +309,7 @@ if hasattr(os, "register_at_fork"):
 @contextmanager
 def one_blas_thread(rows):
     """Hold BLAS to one thread for a fit over `rows`; free for fits too small to notice."""
-    if rows.n_blocks == 1:
+    if rows.n_blocks == 1 and rows.n_features < FEATURES_OF_THREADED_BLAS:
         yield
         return
     limit = _blas
@@ -330,7 +340,8 @@ def thread_count(n_jobs=None):
 
 def available_cores():
     """Cores this process may use, at most OMP_NUM_THREADS."""
-    limit = os.environ.get("OMP_NUM_THREADS", "")
+    # The first item of a list is for the outermost level of threads.
+    limit = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     affinity = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
     cores = _usable_cores(frozenset(affinity))
     return min(cores, int(limit)) if limit.isdigit() and int(limit) > 0 else cores

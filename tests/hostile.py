@@ -509,7 +509,7 @@ def hostile_case(kind, seed):
     if what != 0:
         spoil = extra[rng.integers(len(extra))]
         name, spoil = spoil if isinstance(spoil, tuple) else (spoil.__name__, spoil)
-        rows = np.shape(case.X)[0] if np.ndim(case.X) or sparse.issparse(case.X) else None
+        rows = case.X.shape[0] if getattr(case.X, "ndim", 0) or sparse.issparse(case.X) else None
         if not (name in WEIGHTS and (rows is None or rows < 1 or isinstance(case.X, list))):
             spoil(rng, case)
             case.story.append(name)

@@ -228,7 +228,7 @@ class GaussianMixture(
         with one_blas_thread(rows):
             columns = column_moments(rows)
             require_finite(self, rows.X, columns.finite)
-            require_moderate(columns)
+            require_moderate(columns, rows)
             given = self._check_given(structure, rows.n_features)
             model = self._model(structure, rows, columns)
             continued = self.warm_start and hasattr(self, "converged_")
@@ -354,7 +354,7 @@ class GaussianMixture(
         if all(array is not None for array in given):
             return given_params(model.structure, *given)
         partition = partition_rows(
-            rows, columns, self.init_params, self.n_components, random_state, rows.n_threads, means
+            rows, columns, self.init_params, int(self.n_components), random_state, rows.n_threads, means
         )
         if precisions is not None:
             # The partition's own covariances are not needed, so they may be singular.
@@ -412,7 +412,7 @@ class GaussianMixture(
         return EVALUATIONS[what](rows, prepared)
 
     def _rows(self, X, sample_weight=None):
-        check_is_fitted(self)
+        check_is_fitted(self, "means_")
         return self._admit(X, sample_weight, reset=False)
 
     def predict(self, X):
@@ -542,7 +542,7 @@ class GaussianMixture(
         labels : ndarray of shape (n_samples,)
             The component of each row.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "means_")
         if n_samples < 1:
             raise ValueError(
                 f"Invalid value for 'n_samples': {n_samples}. The sampling requires at least one"
@@ -589,14 +589,14 @@ def last_change(history):
     return history[-1] - history[-2] if len(history) > 1 else np.inf
 
 
-def require_moderate(columns):
-    """Raise where variances are finite but so large that products of features overflow."""
-    largest = float(columns.square.max(initial=0.0))
-    if not np.isfinite(largest * columns.square.size):
-        column = int(columns.square.argmax())
+def require_moderate(columns, rows):
+    """Raise where X is finite but so spread out that squares of it may overflow its dtype."""
+    largest = float(columns.variance.max(initial=0.0)) * rows.n_rows * rows.n_features
+    if not largest < 1e-3 * np.finfo(rows.dtype).max:
+        column = int(np.nan_to_num(columns.square, nan=np.inf).argmax())
         raise ValueError(
-            f"X has values too large to square: column {column} has a sum of squares of"
-            f" {largest:g} about its mean; divide X by a constant"
+            f"X has values too large to square in {rows.dtype}: column {column} has a variance of"
+            f" {columns.variance[column]:.3g}; divide X by a constant, or remove its outliers"
         )
 
 

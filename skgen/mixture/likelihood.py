@@ -117,7 +117,13 @@ class Likelihood:
 
     @staticmethod
     def value(params, moments):
-        return moments.log_norm / moments.weight
+        value = moments.log_norm / moments.weight
+        if not np.isfinite(value):
+            raise ValueError(
+                "the log likelihood of X overflows: a row of positive weight lies too far from all"
+                " components; remove outliers of X, or divide it by a constant"
+            )
+        return value
 
     def m_step(self, params, moments):
         return maximize(self.structure, moments, self.floor, self.scatter)
