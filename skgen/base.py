@@ -227,8 +227,17 @@ class FitTask:
     has some.
     """
 
-    def __init__(self, estimator, X, y=None, sample_weight=None, *, n_restarts=1, max_iter=None,
-                 sequential=True):
+    def __init__(
+        self,
+        estimator,
+        X,
+        y=None,
+        sample_weight=None,
+        *,
+        n_restarts=1,
+        max_iter=None,
+        sequential=True,
+    ):
         self.estimator = estimator
         self.data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
         if sample_weight is None:

@@ -185,7 +185,8 @@ def add_gaussian_mixture(name, covariance_type="full", **arguments):
         direction=1,
         weighted=PACKAGE == "skgen",
         density=True,
-        rotates=covariance_type != "diag",
+        # Random memberships are keyed by the columns, and start at a saddle.
+        rotates=covariance_type != "diag" and arguments.get("init_params") != "random",
         grouped=("weights_", "means_") + (("covariances_",) if covariance_type != "tied" else ()),
     )
 

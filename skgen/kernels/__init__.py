@@ -16,9 +16,7 @@ def available_levels():
     """SIMD levels that this build contains and this processor runs, slowest first."""
     from skgen.kernels.processor import runnable_levels
 
-    return tuple(
-        level for level in runnable_levels() if find_spec(f"skgen.kernels.kmeans_{level}")
-    )
+    return tuple(level for level in runnable_levels() if find_spec(f"skgen.kernels.kmeans_{level}"))
 
 
 def load(family, level):

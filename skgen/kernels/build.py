@@ -85,7 +85,8 @@ class BuildKernels(build_ext):
 def levels_of(ext):
     """The SIMD levels `ext` is compiled for on this platform."""
     x86 = platform.machine().lower() in ("x86_64", "amd64")
-    return LEVELS if x86 and sys.platform != "win32" and stem(ext) not in UNLEVELLED else ["baseline"]
+    several = x86 and sys.platform != "win32" and stem(ext) not in UNLEVELLED
+    return LEVELS if several else ["baseline"]
 
 
 def at_level(ext, level):

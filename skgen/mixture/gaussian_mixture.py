@@ -53,9 +53,7 @@ from skgen.statistics import column_moments
 MATERIAL_FLOOR = 1e-2
 
 
-class GaussianMixture(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Estimator
-):
+class GaussianMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Estimator):
     """Gaussian mixture fitted by maximum likelihood.
 
     Parameters, attributes and methods that scikit-learn's class has mean the same here.
@@ -234,8 +232,13 @@ class GaussianMixture(
             continued = self.warm_start and hasattr(self, "converged_")
             n_init = 1 if continued else self.n_init
             task = FitTask(
-                self, X, y, sample_weight,
-                n_restarts=n_init, max_iter=self.max_iter, sequential=not self._parallel(n_init),
+                self,
+                X,
+                y,
+                sample_weight,
+                n_restarts=n_init,
+                max_iter=self.max_iter,
+                sequential=not self._parallel(n_init),
             )
             solutions = self._runs(task, model, rows, columns, given, continued, n_init)
             best = max(solutions, key=lambda solution: solution.value)
@@ -280,7 +283,7 @@ class GaussianMixture(
         """Solutions of all starts that did not degenerate; an error if none is left."""
         streams = [check_random_state(self.random_state)]
         if n_init > 1:
-            # A stream per start, so that starts may run in any order; the first is that of n_init=1.
+            # A stream per start, so that they may run in any order; the first is n_init=1's.
             seeds = deepcopy(streams[0]).randint(np.iinfo(np.int32).max, size=n_init - 1)
             streams += [np.random.RandomState(seed) for seed in seeds]
         at_a_time = self._parallel(n_init)
@@ -353,9 +356,8 @@ class GaussianMixture(
         weights, means, precisions = given
         if all(array is not None for array in given):
             return given_params(model.structure, *given)
-        partition = partition_rows(
-            rows, columns, self.init_params, int(self.n_components), random_state, rows.n_threads, means
-        )
+        k = int(self.n_components)
+        partition = partition_rows(rows, columns, self.init_params, k, random_state, means)
         if precisions is not None:
             # The partition's own covariances are not needed, so they may be singular.
             params = partition_params(
@@ -405,9 +407,7 @@ class GaussianMixture(
         structure = STRUCTURES[self.covariance_type]
         means = np.asarray(self.means_, dtype=np.float64)
         factors = np.asarray(self.precisions_cholesky_, dtype=np.float64)
-        params = GaussianParams(
-            np.asarray(self.weights_, dtype=np.float64), means, None, factors
-        )
+        params = GaussianParams(np.asarray(self.weights_, dtype=np.float64), means, None, factors)
         prepared = prepare(structure, means, factors, log_weights(structure, params), rows.dtype)
         return EVALUATIONS[what](rows, prepared)
 
@@ -602,9 +602,7 @@ def require_moderate(columns, rows):
 
 def check_given(array, shape, name):
     """`array` as float64, of that shape."""
-    array = check_array(
-        array, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name
-    )
+    array = check_array(array, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name)
     if array.shape != shape:
         raise ValueError(
             f"The parameter '{name}' should have the shape of {shape}, but got {array.shape}"

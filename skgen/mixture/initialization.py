@@ -59,14 +59,14 @@ class RandomMemberships:
         return (draws / draws.sum(axis=1, keepdims=True)).astype(block.X.dtype)
 
 
-def partition_rows(rows, columns, method, k, random_state, n_jobs, means=None):
+def partition_rows(rows, columns, method, k, random_state, means=None):
     """The `Partition` that `method` makes of the rows; given `means` decide alone."""
     if means is not None:
         return Partition(k, labels=nearest(rows, means))
     if method == "random":
         return Partition(k, soft=RandomMemberships.draw(columns, k, random_state))
     if method == "kmeans":
-        kmeans = KMeans(n_clusters=k, n_init=1, random_state=random_state, n_jobs=n_jobs)
+        kmeans = KMeans(n_clusters=k, n_init=1, random_state=random_state, n_jobs=rows.n_threads)
         return Partition(k, labels=kmeans.fit(rows.X, sample_weight=rows.weight).labels_)
     draw = kmeans_plus_plus if method == "k-means++" else random_rows
     centers = draw(rows, k, random_state)[0]

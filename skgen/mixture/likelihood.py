@@ -22,7 +22,6 @@ from skgen.distributions.gaussian import (
     log_weights,
 )
 
-
 # Log densities below this have lost the digits that tell components of one covariance apart.
 FAR = {4: -1e3, 8: -1e6}
 
