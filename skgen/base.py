@@ -9,6 +9,7 @@ import logging
 import sys
 import warnings
 from contextlib import contextmanager
+from copy import deepcopy
 
 import numpy as np
 from scipy import sparse
@@ -61,6 +62,7 @@ __all__ = [
     "check_random_state",
     "fit_context",
     "one_blas_thread",
+    "random_streams",
     "require_finite",
     "thread_count",
     "validate_params",
@@ -195,6 +197,18 @@ def require_finite(estimator, X, finite=False):
             estimator_name=type(estimator).__name__,
             input_name="X",
         )
+
+
+def random_streams(random_state, n_starts):
+    """A RandomState per start, so that starts may run in any order.
+
+    The first is `random_state` itself: more starts contain fewer.
+    """
+    streams = [check_random_state(random_state)]
+    if n_starts > 1:
+        seeds = deepcopy(streams[0]).randint(np.iinfo(np.int32).max, size=n_starts - 1)
+        streams += [np.random.RandomState(seed) for seed in seeds]
+    return streams
 
 
 def warn_convergence(message):

@@ -18,11 +18,13 @@ from skgen.base import (
     check_random_state,
     fit_context,
     one_blas_thread,
+    random_streams,
     thread_count,
     warn_convergence,
 )
 from skgen.cluster.centers import (
     CentersEstimator,
+    CenterSums,
     assign,
     center_sums,
     engine,
@@ -200,8 +202,8 @@ class KMeans(CentersEstimator):
             else:
                 self._check_rows(rows)
                 init, self._n_init = self._check_init(rows, default_n_init=10)
-                seed = self._seeds(1)[0]
-                means = self._initial_centers(init, rows, np.random.RandomState(seed))
+                (stream,) = random_streams(self.random_state, 1)
+                means = self._initial_centers(init, rows, stream)
                 means, weights = means.astype(np.float64), np.zeros(self.n_clusters)
                 history = []
             labels, inertia = assign(rows, means)
@@ -232,28 +234,24 @@ class KMeans(CentersEstimator):
             return "lloyd"
         return "auto" if self.algorithm == "lloyd" else self.algorithm
 
-    def _seeds(self, n):
-        """One seed per start; a start draws the same however many there are."""
-        return check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=n)
-
     def _best_run(self, task, rows, init, algorithm, tolerance):
         drawn = isinstance(init, str)
         order = order_rows(rows) if drawn else None
-        seeds = self._seeds(self._n_init)
+        streams = random_streams(self.random_state, self._n_init)
         at_a_time = min(thread_count(self.n_jobs), self._n_init) if self._parallel else 1
         if at_a_time > 1:
             rows = rows.with_threads(max(1, rows.n_threads // at_a_time))
             runs = joblib.Parallel(at_a_time, prefer="threads")(
                 joblib.delayed(self._run)(
-                    task, rows, init, order, algorithm, tolerance, number, seed
+                    task, rows, init, order, algorithm, tolerance, number, stream
                 )
-                for number, seed in enumerate(seeds)
+                for number, stream in enumerate(streams)
             )
         else:
             # One after the other, so that the memory of only two is needed at a time.
             runs = (
-                self._run(task, rows, init, order, algorithm, tolerance, number, seed)
-                for number, seed in enumerate(seeds)
+                self._run(task, rows, init, order, algorithm, tolerance, number, stream)
+                for number, stream in enumerate(streams)
             )
         best = None
         for run in runs:
@@ -261,9 +259,9 @@ class KMeans(CentersEstimator):
                 best = run
         return best
 
-    def _run(self, task, rows, init, order, algorithm, tolerance, number, seed):
+    def _run(self, task, rows, init, order, algorithm, tolerance, number, random_state):
         """One start, from its centers to the `LloydResult`."""
-        centers = self._initial_centers(init, rows, np.random.RandomState(seed), order)
+        centers = self._initial_centers(init, rows, random_state, order)
         if self.verbose:
             announce("Initialization complete")
         with task.restart(number) as run:
@@ -291,6 +289,17 @@ class KMeans(CentersEstimator):
         self._means = result.centers.astype(np.float64)
         self._cluster_weights = weights.astype(np.float64)
         return int(np.count_nonzero(weights))
+
+
+def cluster_weights(rows, labels, n_clusters):
+    """Total weight of the rows of every label."""
+    return rows.sum(_cluster_weights, (labels, n_clusters)).weights
+
+
+def _cluster_weights(block, params):
+    labels, n_clusters = params
+    counts = np.bincount(labels[block.span], block.weight, minlength=n_clusters)
+    return CenterSums(counts, np.zeros((0, 0)))
 
 
 class Watch:

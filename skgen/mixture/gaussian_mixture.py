@@ -6,7 +6,6 @@ One fused pass over the rows per iteration adds up what the next parameters need
 rows by components exists. Dempster, Laird and Rubin (1977); Bishop (2006), section 9.2.
 """
 
-from copy import deepcopy
 from numbers import Integral, Real
 
 import joblib
@@ -27,6 +26,7 @@ from skgen.base import (
     check_random_state,
     fit_context,
     one_blas_thread,
+    random_streams,
     require_finite,
     thread_count,
     warn_convergence,
@@ -281,11 +281,7 @@ class GaussianMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Density
 
     def _runs(self, task, model, rows, columns, given, continued, n_init):
         """Solutions of all starts that did not degenerate; an error if none is left."""
-        streams = [check_random_state(self.random_state)]
-        if n_init > 1:
-            # A stream per start, so that they may run in any order; the first is n_init=1's.
-            seeds = deepcopy(streams[0]).randint(np.iinfo(np.int32).max, size=n_init - 1)
-            streams += [np.random.RandomState(seed) for seed in seeds]
+        streams = random_streams(self.random_state, n_init)
         at_a_time = self._parallel(n_init)
         if at_a_time > 1:
             rows = rows.with_threads(max(1, rows.n_threads // at_a_time))
