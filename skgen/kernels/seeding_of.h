@@ -9,6 +9,7 @@
 #define MOST_CANDIDATES 8
 /* Rows whose bounds are checked before any of them is read. */
 #define CHUNK 256
+#define MOSTLY 0.6
 #define PARTS 8
 #define FOR_EACH_COUNT(call)                                                                      \
     switch (count) {                                                                              \
@@ -119,21 +120,12 @@ INLINE void T(short_distances)(const REAL *const *x, const REAL *end, ptrdiff_t 
     }
 }
 
-INLINE REAL T(one_distance)(const REAL *x, const REAL *y, ptrdiff_t d) {
-    REAL sums[PARTS] = {0};
-    ptrdiff_t f = 0;
-    for (; f + PARTS <= d; f += PARTS)
-        for (int p = 0; p < PARTS; p++) {
-            REAL difference = x[f + p] - y[f + p];
-            sums[p] += difference * difference;
-        }
-    for (int p = 0; f < d; f++, p++) {
-        REAL difference = x[f] - y[f];
-        sums[p] += difference * difference;
-    }
-    for (int half = PARTS / 2; half > 0; half /= 2)
-        for (int p = 0; p < half; p++) sums[p] += sums[p + half];
-    return sums[0];
+INLINE void T(distances)(const REAL *const *x, const REAL *end, ptrdiff_t d,
+                         const REAL *candidates, const int count, IVEC fresh, VEC *found) {
+    if (d > SHORT_REGISTERS * LANES)
+        T(long_distances)(x, d, candidates, count, fresh, found);
+    else
+        T(short_distances)(x, end, d, candidates, count, found);
 }
 
 /* Try the candidates on the active rows of a chunk, LANES rows at a time. */
@@ -169,15 +161,14 @@ INLINE void T(try_rows)(const REAL *X, const REAL *end, const double *weight, pt
             before = T(load)(closest);
         }
         VEC found[MOST_CANDIDATES];
-        if (d > SHORT_REGISTERS * LANES)
-            T(long_distances)(x, d, candidates, count, fresh, found);
-        else
-            T(short_distances)(x, end, d, candidates, count, found);
+        T(distances)(x, end, d, candidates, count, fresh, found);
         IVEC better = T(splat_int)(0);
         for (int c = 0; c < count; c++) {
             VEC less = before - found[c];
-            better |= T(above)(less, zero) & T(splat_int)((INT)1 << c);
-            T(store)(saved, T(larger)(less, zero));
+            const IVEC closer = T(above)(less, zero);
+            better |= closer & T(splat_int)((INT)1 << c);
+            /* As a mask: compilers take `larger` apart into a branch per lane here. */
+            T(store)(saved, T(choose)(closer, less, zero));
             for (int i = 0; i < LANES; i++) lane_gain[c][i] += lane_weight[i] * (double)saved[i];
         }
         T(store_int)(bits, better);
@@ -206,6 +197,11 @@ static void T(try_candidates)(const REAL *X, const double *weight, ptrdiff_t n, 
             n_active += distance[start + i] > threshold[nearest[start + i]];
         }
         if (!n_active) continue;
+        if (n_active > length * MOSTLY) {
+            /* Neighbors are read so much faster that a few idle rows do not matter. */
+            n_active = length;
+            for (int i = 0; i < length; i++) active[i] = i;
+        }
 #define TRY(fixed)                                                                                \
     T(try_rows)(X + start * d, X + n * d, weight + start, d, candidates, fixed,                   \
                 distance + start, active, n_active, improved + start, gain)
@@ -220,13 +216,32 @@ static void T(accept_center)(const REAL *X, const double *weight, ptrdiff_t n, p
                              const REAL *center, int32_t label, int bits,
                              const uint8_t *improved, REAL *distance, int32_t *nearest,
                              const uint16_t *bucket, double *change) {
-    for (ptrdiff_t i = 0; i < n; i++) {
-        if (!(improved[i] & bits)) continue;
-        const REAL found = T(one_distance)(X + i * d, center, d), before = distance[i];
-        if (found < before) {
-            distance[i] = found;
-            nearest[i] = label;
-            change[bucket[i]] -= weight[i] * (double)(before - found);
+    const IVEC fresh = T(fresh_lanes)(d);
+    int32_t marked[CHUNK + 1];
+    for (ptrdiff_t start = 0; start < n; start += CHUNK) {
+        const int length = (int)(n - start < CHUNK ? n - start : CHUNK);
+        int n_marked = 0;
+        for (int i = 0; i < length; i++) {
+            marked[n_marked] = i;
+            n_marked += (improved[start + i] & bits) != 0;
+        }
+        for (int a = 0; a < n_marked; a += LANES) {
+            const int filled = n_marked - a < LANES ? n_marked - a : LANES;
+            const REAL *x[LANES];
+            REAL squared[LANES];
+            VEC found;
+            for (int i = 0; i < LANES; i++)
+                x[i] = X + (start + marked[a + (i < filled ? i : 0)]) * d;
+            T(distances)(x, X + n * d, d, center, 1, fresh, &found);
+            T(store)(squared, found);
+            for (int i = 0; i < filled; i++) {
+                const ptrdiff_t row = start + marked[a + i];
+                const REAL before = distance[row];
+                if (!(squared[i] < before)) continue;
+                distance[row] = squared[i];
+                nearest[row] = label;
+                change[bucket[row]] -= weight[row] * (double)(before - squared[i]);
+            }
         }
     }
 }
