@@ -20,6 +20,7 @@ from multiprocessing import current_process
 
 import joblib
 import numpy as np
+from scipy import sparse
 from threadpoolctl import ThreadpoolController
 
 # A block is about 16 MB of float64, small enough to read a file by, large enough that the
@@ -76,7 +77,9 @@ class Rows:
         self.n_rows, self.n_features = X.shape
         self.dtype = X.dtype
         self.n_threads = n_threads
-        self.block_rows = block_rows(self.n_rows, self.n_features, row_work)
+        # A row of CSR is as long as what it stores.
+        width = X.nnz // max(self.n_rows, 1) if sparse.issparse(X) else self.n_features
+        self.block_rows = block_rows(self.n_rows, width, row_work)
         self.n_blocks = max(1, -(-self.n_rows // self.block_rows))
         self._ones = np.ones(min(self.block_rows, self.n_rows)) if weight is None else None
         self._file = file_behind(X)

@@ -30,6 +30,8 @@ from skgen import kernels
 # Up to here one cumulative sum over all rows is cheaper than buckets.
 ROWS_WITHOUT_BUCKETS = 4096
 MOST_BUCKETS = 4096
+# Draws among distinct rows before their weights are listed.
+ROUNDS_OF_DRAWS = 8
 # A third moment this small against its bound is rounding.
 NEGLIGIBLE_SKEWNESS = 1e-7
 SMALLEST = float(np.finfo(np.float64).smallest_normal)
@@ -44,7 +46,7 @@ BOUND_MARGIN = {np.dtype(np.float32): 1 - 1e-4, np.dtype(np.float64): 1 - 1e-10}
 class RowOrder:
     """Rows of positive weight in an order that their content alone decides.
 
-    `key` has an item per row, `order` and `weight` one per place in the order. Times `scale`, a
+    `key` has an item per row, `order` and `weight` (None for ones) one per place in the order. Times `scale`, a
     power of two and nearly always one, squares of differences stay within the rows' dtype.
     """
 
@@ -66,8 +68,15 @@ class RowOrder:
 
     def draw(self, uniform):
         """Row numbers drawn by weight, from numbers in [0, 1)."""
+        if self.weight is None:
+            n = self.order.size
+            return self.order[np.minimum((uniform * n).astype(np.intp), n - 1)]
         cumulative = np.cumsum(self.weight)
         return self.order[position(cumulative, uniform * cumulative[-1])]
+
+    def masses(self):
+        """Weights along the order."""
+        return np.ones(self.order.size) if self.weight is None else self.weight
 
 
 def kmeans_plus_plus(rows, n_clusters, random_state, n_local_trials=None, order=None):
@@ -123,9 +132,26 @@ def random_rows(rows, n, random_state, order=None):
     """
     if order is None:
         order = order_rows(rows)
+    indices = np.empty(0, dtype=np.intp)
+    for _ in range(ROUNDS_OF_DRAWS):
+        # A row drawn again is thrown away: the same as drawing among the rows that are left.
+        more = order.draw(random_state.uniform(size=n - indices.size))
+        indices = np.append(indices, more)
+        _, new = np.unique(order.key[indices], return_index=True)
+        indices = indices[np.sort(new)]
+        if indices.size == n:
+            return dense_rows(rows, indices), indices
+    return few_distinct_rows(rows, n, random_state, order, indices)
+
+
+def few_distinct_rows(rows, n, random_state, order, indices):
+    """`random_rows`, where most draws repeat: weights of distinct rows are looked at one by one."""
     first = order.first
-    mass = np.add.reduceat(order.weight, first)
-    drawn = np.empty(0, dtype=np.intp)
+    mass = np.add.reduceat(order.masses(), first)
+    key = order.key[order.order[first]]
+    drawn = np.searchsorted(key, order.key[indices])
+    left = mass.copy()
+    left[drawn] = 0.0
     while drawn.size < n:
         if drawn.size % first.size == 0:
             left = mass.copy()
@@ -177,7 +203,8 @@ class Search:
 
     def ordered_mass(self, span):
         """Weight times squared distance of the rows at `span` of the order."""
-        return self.order.weight[span] * self.distance[self.order.order[span]]
+        distance = self.distance[self.order.order[span]]
+        return distance if self.order.weight is None else self.order.weight[span] * distance
 
     def best(self, points, centers):
         """Which of `points` leaves the least potential as the next center."""
@@ -289,7 +316,7 @@ def _count_masses(block, search):
 
 
 def order_rows(rows):
-    """The `RowOrder` of `rows`: three passes over them and one sort."""
+    """The `RowOrder` of `rows`: four passes over them and one sort."""
     mean, scale = center_and_scale(rows)
     *skew, bound = rows.sum(_skewness, (mean, scale)).value
     # Quadratic phases: as good as random numbers here, and without a generator's state.
@@ -297,13 +324,12 @@ def order_rows(rows):
     length = np.abs(skew).max()
     if length > NEGLIGIBLE_SKEWNESS * bound:
         directions[0] = skew / length
-    first, second = np.empty((2, rows.n_rows))
-    bounds = rows.sum(_project, (mean, scale, directions, first, second)).value
-    key = np.empty(rows.n_rows, dtype=np.uint64)
-    kernels.seeding.combine_keys(first, second, bounds, key)
+    plane = mean, scale, directions
+    bounds = rows.sum(_bounds_of_projections, plane).value
+    key = rows.map(_keys, (plane, bounds), np.empty(rows.n_rows, dtype=np.uint64))
     order = np.argsort(key)
     if rows.weight is None:
-        return RowOrder(order, key, np.ones(rows.n_rows), safe_scale(scale, rows.dtype))
+        return RowOrder(order, key, None, safe_scale(scale, rows.dtype))
     weight = rows.weight[order]
     if not weight.all():
         order, weight = order[weight > 0.0], weight[weight > 0.0]
@@ -378,16 +404,28 @@ def _skewness(block, params):
     return Total(np.append(skew - mean * (scale * sums[1]), sums[0]))
 
 
-def _project(block, params):
-    mean, scale, directions, first, second = params
-    first, second = first[block.span], second[block.span]
+def _projections(block, plane):
+    mean, scale, directions = plane
+    first, second = np.empty((2, len(block)))
     if sparse.issparse(block.X):
         kernels.sparse.project(*entries(block.X), scale, *directions, first, second)
     else:
         kernels.seeding.project(block.X, mean, scale, *directions, first, second)
+    return first, second
+
+
+def _bounds_of_projections(block, plane):
     bounds = np.array([np.inf, -np.inf, np.inf, -np.inf])
-    kernels.seeding.find_range(first, second, block.weight, bounds)
+    kernels.seeding.find_range(*_projections(block, plane), block.weight, bounds)
     return Bounds(bounds)
+
+
+def _keys(block, params):
+    # Projected again rather than remembered: two numbers per row would be most of the memory.
+    plane, bounds = params
+    key = np.empty(len(block), dtype=np.uint64)
+    kernels.seeding.combine_keys(*_projections(block, plane), bounds, key)
+    return key
 
 
 def entries(X):

@@ -27,10 +27,11 @@ class ColumnMoments:
         if self.weight == 0.0:
             return other
         total = self.weight + other.weight
-        shift = other.mean - self.mean
         share = other.weight / total
-        self.square += other.square + (self.weight * share) * shift**2
-        self.mean += share * shift
+        with np.errstate(over="ignore", invalid="ignore"):
+            shift = other.mean - self.mean
+            self.square += other.square + (self.weight * share) * shift**2
+            self.mean += share * shift
         self.weight = total
         return self
 
@@ -67,8 +68,9 @@ def _sparse_column_moments(block):
     row_weight = np.repeat(block.weight, np.diff(X.indptr))
     n_features = X.shape[1]
     present = np.bincount(X.indices, row_weight, n_features)
-    mean = np.bincount(X.indices, row_weight * X.data, n_features) / weight
-    # The zeros that are not stored deviate from the mean too.
-    deviation = X.data - mean[X.indices]
-    square = np.bincount(X.indices, row_weight * deviation**2, n_features)
-    return ColumnMoments(weight, mean, square + (weight - present) * mean**2)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = np.bincount(X.indices, row_weight * X.data, n_features) / weight
+        # The zeros that are not stored deviate from the mean too.
+        deviation = X.data - mean[X.indices]
+        square = np.bincount(X.indices, row_weight * deviation**2, n_features)
+        return ColumnMoments(weight, mean, square + (weight - present) * mean**2)

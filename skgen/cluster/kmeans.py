@@ -278,7 +278,7 @@ class KMeans(CentersEstimator):
 
     def _set_fitted(self, rows, result):
         """Write the fitted attributes; returns the number of clusters that have rows."""
-        weights = np.bincount(result.labels, rows.weight, minlength=len(result.centers))
+        weights = cluster_weights(rows, result.labels, len(result.centers))
         self.cluster_centers_ = result.centers
         self.labels_ = result.labels
         self.inertia_ = result.inertia

@@ -267,7 +267,7 @@ class MiniBatchKMeans(CentersEstimator):
         return self._initial_centers(init, some, random_state)
 
     def _take_steps(self, steps, rows, order, n_steps, run):
-        cumulative = np.cumsum(order.weight)
+        cumulative = np.cumsum(order.masses())
         for number in range(1, n_steps + 1):
             draws = steps.random_state.uniform(size=self._batch_size) * cumulative[-1]
             batch = sub_rows(rows, order.order[position(cumulative, draws)])
