@@ -46,8 +46,9 @@ BOUND_MARGIN = {np.dtype(np.float32): 1 - 1e-4, np.dtype(np.float64): 1 - 1e-10}
 class RowOrder:
     """Rows of positive weight in an order that their content alone decides.
 
-    `key` has an item per row, `order` and `weight` (None for ones) one per place in the order. Times `scale`, a
-    power of two and nearly always one, squares of differences stay within the rows' dtype.
+    `key` has an item per row, `order` and `weight` (None for ones) one per place in the order.
+    Times `scale`, a power of two and nearly always one, squares of differences stay within the
+    rows' dtype.
     """
 
     order: np.ndarray

@@ -150,8 +150,8 @@ class Full:
 
     @staticmethod
     def draw(random_state, covariances, k, size):
-        """Rows of N(0, covariance k)."""
-        return random_state.standard_normal(size) @ np.linalg.cholesky(covariances[k]).T
+        """Rows of N(0, covariance k), by the same draws as scikit-learn's."""
+        return random_state.multivariate_normal(np.zeros(size[1]), covariances[k], size[0])
 
     @staticmethod
     def empty_scatter(k, d):
@@ -228,7 +228,7 @@ class Tied(Full):
 
     @staticmethod
     def draw(random_state, covariances, k, size):
-        return random_state.standard_normal(size) @ np.linalg.cholesky(covariances).T
+        return random_state.multivariate_normal(np.zeros(size[1]), covariances, size[0])
 
     @staticmethod
     def empty_scatter(k, d):

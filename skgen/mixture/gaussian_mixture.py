@@ -46,6 +46,7 @@ from skgen.mixture.initialization import (
 from skgen.mixture.likelihood import EVALUATIONS, Likelihood, prepare, total_scatter
 from skgen.solvers.em import em
 from skgen.solvers.monitor import Monitor
+from skgen.solvers.solution import Solution
 from skgen.statistics import column_moments
 
 # A floor below this share of a component's variances changes the likelihood less than EM's
@@ -294,8 +295,15 @@ class GaussianMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Density
                 self._run(task, model, rows, columns, given, continued, i, stream)
                 for i, stream in enumerate(streams)
             ]
-        failures = [result for result in results if isinstance(result, DegenerateComponent)]
-        if len(failures) == n_init:
+        return self._sound(results)
+
+    def _sound(self, results):
+        """The solutions that did not degenerate; else those that at least began."""
+        sound = [run for run in results if isinstance(run, Solution) and run.failure is None]
+        begun = [run for run in results if isinstance(run, Solution)]
+        failures = [run.failure if isinstance(run, Solution) else run for run in results]
+        failures = [failure for failure in failures if failure is not None]
+        if not begun:
             raise ValueError(
                 "Fitting the mixture model failed because some components have ill-defined"
                 " empirical covariance (for instance caused by singleton or collapsed samples)."
@@ -303,12 +311,12 @@ class GaussianMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Density
                 f" input data. Here {failures[0]}; n_components={self.n_components},"
                 f" covariance_type={self.covariance_type!r}, reg_covar={self.reg_covar:g}."
             ) from failures[0]
-        if failures:
+        if sound and failures:
             warn_convergence(
-                f"{len(failures)} of {n_init} starts were dropped because a covariance became"
-                f" singular: {failures[0]}. Increase reg_covar or decrease n_components."
+                f"{len(failures)} of {len(results)} starts were dropped because a covariance"
+                f" became singular: {failures[0]}. Increase reg_covar or decrease n_components."
             )
-        return [result for result in results if not isinstance(result, DegenerateComponent)]
+        return sound or begun
 
     def _run(self, task, model, rows, columns, given, continued, number, random_state):
         """One start: a Solution, or the DegenerateComponent that ended it."""
@@ -586,13 +594,20 @@ def last_change(history):
 
 
 def require_moderate(columns, rows):
-    """Raise where X is finite but so spread out that squares of it may overflow its dtype."""
-    largest = float(columns.variance.max(initial=0.0)) * rows.n_rows * rows.n_features
-    if not largest < 1e-3 * np.finfo(rows.dtype).max:
+    """Raise where squares of X's deviations, or their inverses, may overflow its dtype."""
+    limit = 1e-3 * np.finfo(rows.dtype).max
+    variance = columns.variance
+    largest = float(variance.max(initial=0.0))
+    if not largest * rows.n_rows * rows.n_features < limit:
         column = int(np.nan_to_num(columns.square, nan=np.inf).argmax())
         raise ValueError(
             f"X has values too large to square in {rows.dtype}: column {column} has a variance of"
-            f" {columns.variance[column]:.3g}; divide X by a constant, or remove its outliers"
+            f" {variance[column]:.3g}; divide X by a constant, or remove its outliers"
+        )
+    if 0.0 < largest * limit < 1.0:
+        raise ValueError(
+            f"X has too little spread for {rows.dtype}: the largest variance of a column is"
+            f" {largest:.3g} and has no finite inverse; multiply X by a constant"
         )
 
 

@@ -23,6 +23,8 @@ ROUNDING = {4: 1e-6, 8: 5e-11}
 def em(model, params, rows, monitor):
     """Iterate until `monitor` ends the run; return a `Solution`.
 
+    An M-step that raises ValueError ends the run too, at the parameters it was to improve.
+
     The E-step that ends the run is followed by its M-step, so ``solution.value`` is the
     objective one step before ``solution.params``, as everywhere in EM.
 
@@ -31,7 +33,7 @@ def em(model, params, rows, monitor):
     EM still gains.
     """
     previous = params
-    n_iter = 0
+    n_iter, failure = 0, None
     if monitor.max_iter == 0:
         statistic = rows.sum(model.e_step, model.prepare(params))
         monitor.latest = model.value(params, statistic)
@@ -43,11 +45,20 @@ def em(model, params, rows, monitor):
             params, n_iter = previous, n_iter - 1
             monitor.take_back(params, "the covariance floor outweighs what EM still gains")
             break
-        previous, params = params, model.m_step(params, statistic)
-        if monitor.end(value, params):
+        try:
+            previous, params = params, model.m_step(params, statistic)
+        except ValueError as error:
+            failure = error
+        if monitor.end(value, params) or failure:
             break
     return Solution(
-        params, monitor.latest, n_iter, monitor.converged, monitor.reason, monitor.history
+        params,
+        monitor.latest,
+        n_iter,
+        monitor.converged and failure is None,
+        monitor.reason if failure is None else str(failure),
+        monitor.history,
+        failure,
     )
 
 
