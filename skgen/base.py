@@ -69,6 +69,9 @@ __all__ = [
     "warn_convergence",
 ]
 
+# Sums of smaller weights have inverses that overflow.
+SMALLEST_WEIGHT = 1e-290
+
 logger = logging.getLogger("skgen")
 logger.addHandler(logging.NullHandler())
 
@@ -166,6 +169,11 @@ def check_weight(sample_weight, X):
                 f"sample_weight sums to infinity (largest weight {weight.max():g}); divide the"
                 " weights by a constant"
             )
+    if weight.max() < SMALLEST_WEIGHT:
+        raise ValueError(
+            f"sample_weight is too small to divide by (largest weight {weight.max():g}); multiply"
+            " the weights by a constant"
+        )
     return np.ascontiguousarray(weight)
 
 

@@ -109,7 +109,11 @@ def judge(entry, case):
                 raise
             outcome, why = "bad", f"{type(error).__name__}: {error}"
     foreign = [str(w.message) for w in record if issubclass(w.category, RuntimeWarning)]
-    said = ("Explicit initial center position", "algorithm='elkan' doesn't make sense")
+    said = (
+        "Explicit initial center position",
+        "algorithm='elkan' doesn't make sense",
+        "init_size=",
+    )
     foreign = [text for text in foreign if not text.startswith(said)]
     if why == "finite" and foreign:
         outcome, why = "bad", f"warns of its own arithmetic: {foreign[0]}"

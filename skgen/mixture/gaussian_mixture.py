@@ -271,6 +271,11 @@ class GaussianMixture(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Density
         """The EM model, its floor in units of X."""
         variance = float(columns.variance.mean())
         floor = float(self.reg_covar)
+        if not floor < 1e-3 * float(np.finfo(rows.dtype).max):
+            raise ValueError(
+                f"reg_covar={floor:g} is too large a variance for X in {rows.dtype}; choose a"
+                " share of the variance of X, such as 1e-6"
+            )
         if floor > MATERIAL_FLOOR * variance and 0.0 < variance < 1.0:
             floor *= variance
         scatter = total_scatter(rows, columns.mean) if structure.name == "tied" else None
@@ -595,7 +600,7 @@ def last_change(history):
 
 def require_moderate(columns, rows):
     """Raise where squares of X's deviations, or their inverses, may overflow its dtype."""
-    limit = 1e-3 * np.finfo(rows.dtype).max
+    limit = 1e-3 * float(np.finfo(rows.dtype).max)
     variance = columns.variance
     largest = float(variance.max(initial=0.0))
     if not largest * rows.n_rows * rows.n_features < limit:
@@ -604,7 +609,7 @@ def require_moderate(columns, rows):
             f"X has values too large to square in {rows.dtype}: column {column} has a variance of"
             f" {variance[column]:.3g}; divide X by a constant, or remove its outliers"
         )
-    if 0.0 < largest * limit < 1.0:
+    if 0.0 < largest < 1.0 / limit:
         raise ValueError(
             f"X has too little spread for {rows.dtype}: the largest variance of a column is"
             f" {largest:.3g} and has no finite inverse; multiply X by a constant"
@@ -613,7 +618,15 @@ def require_moderate(columns, rows):
 
 def check_given(array, shape, name):
     """`array` as float64, of that shape."""
-    array = check_array(array, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name)
+    array = check_array(
+        array,
+        dtype=np.float64,
+        ensure_2d=False,
+        allow_nd=True,
+        ensure_min_samples=0,
+        ensure_min_features=0,
+        input_name=name,
+    )
     if array.shape != shape:
         raise ValueError(
             f"The parameter '{name}' should have the shape of {shape}, but got {array.shape}"
