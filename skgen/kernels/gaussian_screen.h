@@ -129,7 +129,11 @@ static double screen_cost(const T(Model) *m, ptrdiff_t end, double survivors) {
     return 0.45 * e / d + 4 / d + 3 * survivors;
 }
 
-static double screen_component(const T(Model) *m, Screen *s, ptrdiff_t c, double *center_of) {
+/* A component in float32. With u = 2^-24 the error of y = (x - mean) P is at most
+ *     (d + 4) u |P| (|x - center| + |mean - center|)
+ * for full and 4 u max(scale) (...) for others; twice that leaves room for the rounding of the
+ * bound itself. The sum of absolute values stands in for lengths: it cannot underflow. */
+static void screen_component(const T(Model) *m, Screen *s, ptrdiff_t c, const double *center) {
     const ptrdiff_t d = m->d, width = m->width;
     const double *mean = m->means + c * width;
     double far = 0, size = 0;
@@ -144,7 +148,7 @@ static double screen_component(const T(Model) *m, Screen *s, ptrdiff_t c, double
         size = sqrt(size) * (double)(d + 8);
     }
     for (ptrdiff_t i = 0; i < d; i++) {
-        const double z = mean[i] - center_of[i];
+        const double z = mean[i] - center[i];
         double inverse = 1;
         if (m->structure == DIAGONAL) inverse = m->scale[c * width + i];
         if (m->structure == SPHERICAL) inverse = sqrt(m->scale[c]);
@@ -157,7 +161,6 @@ static double screen_component(const T(Model) *m, Screen *s, ptrdiff_t c, double
     }
     s->error[c] = (float)(1.2e-7 * size);
     s->mean_error[c] = (float)(1.2e-7 * size * far);
-    return far;
 }
 
 /* Scratch of a screened step. */
@@ -227,7 +230,7 @@ static ptrdiff_t plan_screen(Screening *g, const T(Model) *m, const double *X, p
         for (ptrdiff_t r = 0; r < group; r++) {
             if (end == d) {
                 const float most = g->upper[g->leader[r] * g->stride + r];
-                g->threshold[r] = most - 46.06f;
+                g->threshold[r] = most - (float)SCREEN_CUT;
             }
             for (ptrdiff_t c = 0; c < k; c++)
                 survivors += !(g->upper[c * g->stride + r] < g->threshold[r]);
@@ -237,9 +240,9 @@ static ptrdiff_t plan_screen(Screening *g, const T(Model) *m, const double *X, p
         if (cost < least) {
             least = cost;
             chosen = end;
-        } else if (share > 0.9) {
-            break;
         }
+        /* Fewer features leave more survivors. */
+        if (screen_cost(m, 0, share) >= least) break;
     }
     g->screen.end = chosen;
     return chosen;
