@@ -58,6 +58,28 @@ enum { WRITE_LOG_JOINT, WRITE_RESPONSIBILITIES, WRITE_NOTHING };
 #  endif
 #endif
 
+#define FEWEST_ROWS_SCREENED 512
+#define FEATURES_AT_ONCE 8 /* a step of a screen that has no triangle */
+#define SCREEN_CUT 46.06   /* a little more than -log(1e-20) */
+
+/* A float32 copy of a float64 model that bounds log joint densities from above. */
+typedef struct {
+    int structure;
+    ptrdiff_t k, d, width, end; /* features before `end` count */
+    const double *center;       /* [d] */
+    float *zeros;               /* [width] */
+    float *constant;            /* [k] rounded up */
+    float *error, *mean_error;  /* [k] see screen_component */
+    float *means;               /* [k][width] full: mean - center; else that times scale */
+    float *scale;               /* full: [k][triangle] in tile order; else [k][width] */
+} Screen;
+
+static ptrdiff_t screen_group(void);
+static void screen_rows_float(const Screen *s, const double *X, ptrdiff_t stride, ptrdiff_t rows,
+                              float *work, float *upper, ptrdiff_t upper_stride, int *leader);
+static ptrdiff_t list_survivors_float(const float *upper, const float *threshold, ptrdiff_t rows,
+                                      int *list);
+
 /* Double first: scatter of float sums in double. */
 #define REAL_IS_DOUBLE
 #include "gaussian_of.h"

@@ -196,11 +196,10 @@ INLINE const REAL *T(store_tile)(const REAL *x, const REAL *mean, const REAL *lo
     return P;
 }
 
-static void T(distance_full)(const T(Model) *m, const REAL *x, ptrdiff_t component,
-                             VEC q[GROUP_VECTORS]) {
-    const REAL *mean = m->means + component * m->width, *low = m->low + component * m->width;
-    const REAL *P = m->scale + component * TRIANGLE(m->d);
-    const ptrdiff_t rest = m->d % TILE_OUTPUTS;
+/* Over the columns before `end`, which is d or where a tile ends. */
+static void T(distance_full)(const REAL *x, const REAL *mean, const REAL *low, const REAL *P,
+                             ptrdiff_t d, ptrdiff_t end, VEC q[GROUP_VECTORS]) {
+    const ptrdiff_t rest = d % TILE_OUTPUTS;
     switch (rest) {
     case 1: P = T(distance_tile)(x, mean, low, P, 0, 1, q); break;
     case 2: P = T(distance_tile)(x, mean, low, P, 0, 2, q); break;
@@ -208,7 +207,7 @@ static void T(distance_full)(const T(Model) *m, const REAL *x, ptrdiff_t compone
     case 4: P = T(distance_tile)(x, mean, low, P, 0, 4, q); break;
     case 5: P = T(distance_tile)(x, mean, low, P, 0, 5, q); break;
     }
-    for (ptrdiff_t first = rest; first < m->d; first += TILE_OUTPUTS)
+    for (ptrdiff_t first = rest; first < end; first += TILE_OUTPUTS)
         P = T(distance_tile)(x, mean, low, P, first, TILE_OUTPUTS, q);
 }
 
@@ -356,7 +355,8 @@ static void T(log_joint)(const T(Model) *m, const REAL *x, REAL *work, REAL *joi
             VEC q[GROUP_VECTORS], constant = T(splat)(m->constant[c]);
             T(fetch)(&next, 1);
             for (int v = 0; v < GROUP_VECTORS; v++) q[v] = T(splat)((REAL)0);
-            T(distance_full)(m, x, c, q);
+            T(distance_full)(x, m->means + c * m->width, m->low + c * m->width,
+                             m->scale + c * TRIANGLE(m->d), m->d, m->d, q);
             for (int v = 0; v < GROUP_VECTORS; v++) {
                 VEC value = constant - q[v];
                 T(store)(joint + c * stride + v * LANES, value);
@@ -530,8 +530,15 @@ static void T(outer_products)(const REAL *u, ptrdiff_t n, ptrdiff_t stride, ptrd
     }
 }
 
-/* Rows with a share of the component, into its list; adds up the shares. */
-static ptrdiff_t T(list_rows)(T(Sums) *s, ptrdiff_t component) {
+/* The rows of a chunk that have a share of one component. */
+typedef struct {
+    const int *row;
+    const REAL *share;
+    ptrdiff_t n;
+} T(Members);
+
+/* Collects the members of the component from the dense shares, in place; adds up the shares. */
+static T(Members) T(list_rows)(T(Sums) *s, ptrdiff_t component) {
     REAL *share = s->share + component * s->stride;
     VEC count = T(splat)((REAL)0);
     ptrdiff_t n = 0;
@@ -541,25 +548,27 @@ static ptrdiff_t T(list_rows)(T(Sums) *s, ptrdiff_t component) {
         T(store)(share + at, r);
     }
     for (ptrdiff_t i = 0; i < s->chunk; i++) {
+        const REAL r = share[i];
         s->list[n] = (int)i;
-        n += share[i] > 0;
+        share[n] = r;
+        n += r > 0;
     }
     T(add_to_double)(s->counts + component * LANES, count);
-    return n;
+    T(Members) members = {s->list, share, n};
+    return members;
 }
 
-static void T(full_moments)(T(Sums) *s, ptrdiff_t start, ptrdiff_t component, const REAL *mean) {
-    const REAL *share = s->share + component * s->stride;
-    const ptrdiff_t n = T(list_rows)(s, component), last = (s->vectors - 1) * LANES;
+static void T(full_moments)(T(Sums) *s, ptrdiff_t start, ptrdiff_t component, const REAL *mean,
+                            T(Members) members) {
+    const ptrdiff_t n = members.n, last = (s->vectors - 1) * LANES;
     double *outer = s->outer + component * (s->d + 1) * s->outer_width;
     const IVEC mask = s->last_mask;
     for (ptrdiff_t a = 0; a < n;) {
         REAL *u = s->stage;
         const ptrdiff_t staged = n - a < MOST_ROWS_STAGED ? n - a : MOST_ROWS_STAGED;
         for (const ptrdiff_t end = a + staged; a < end; a++, u += s->stage_stride) {
-            const ptrdiff_t i = s->list[a];
-            const REAL *row = T(row)(&s->points, start + i);
-            const REAL root = (REAL)sqrt(share[i]);
+            const REAL *row = T(row)(&s->points, start + members.row[a]);
+            const REAL root = (REAL)sqrt(members.share[a]);
             const VEC roots = T(splat)(root);
             for (ptrdiff_t v = 0; v < last; v += LANES)
                 T(store)(u + v, (T(load)(row + v) - T(load)(mean + v)) * roots);
@@ -573,15 +582,14 @@ static void T(full_moments)(T(Sums) *s, ptrdiff_t start, ptrdiff_t component, co
     }
 }
 
-INLINE void T(simple_moments_tile)(T(Sums) *s, ptrdiff_t start, ptrdiff_t n, ptrdiff_t first,
-                                   const int vectors, const int with_second, const REAL *share,
+INLINE void T(simple_moments_tile)(T(Sums) *s, ptrdiff_t start, T(Members) members,
+                                   ptrdiff_t first, const int vectors, const int with_second,
                                    const REAL *mean, double *out) {
     VEC sum[4], square[4];
     UNROLL for (int v = 0; v < vectors; v++) sum[v] = square[v] = T(splat)((REAL)0);
-    for (ptrdiff_t a = 0; a < n; a++) {
-        const ptrdiff_t i = s->list[a];
-        const REAL *row = T(row)(&s->points, start + i);
-        VEC r = T(splat)(share[i]);
+    for (ptrdiff_t a = 0; a < members.n; a++) {
+        const REAL *row = T(row)(&s->points, start + members.row[a]);
+        VEC r = T(splat)(members.share[a]);
         UNROLL for (int v = 0; v < vectors; v++) {
             VEC z = T(centered)(row, mean, first + v, s), t = r * z;
             sum[v] += t;
@@ -595,17 +603,15 @@ INLINE void T(simple_moments_tile)(T(Sums) *s, ptrdiff_t start, ptrdiff_t n, ptr
 }
 
 INLINE void T(simple_moments_of)(T(Sums) *s, ptrdiff_t start, ptrdiff_t component,
-                                 const REAL *mean, const int with_second) {
-    const REAL *share = s->share + component * s->stride;
+                                 const REAL *mean, const int with_second, T(Members) members) {
     double *out = s->outer + component * 2 * s->outer_width;
-    const ptrdiff_t n = T(list_rows)(s, component);
     ptrdiff_t v = 0;
     for (; v + 4 <= s->vectors; v += 4)
-        T(simple_moments_tile)(s, start, n, v, 4, with_second, share, mean, out);
+        T(simple_moments_tile)(s, start, members, v, 4, with_second, mean, out);
     switch (s->vectors - v) {
-    case 1: T(simple_moments_tile)(s, start, n, v, 1, with_second, share, mean, out); break;
-    case 2: T(simple_moments_tile)(s, start, n, v, 2, with_second, share, mean, out); break;
-    case 3: T(simple_moments_tile)(s, start, n, v, 3, with_second, share, mean, out); break;
+    case 1: T(simple_moments_tile)(s, start, members, v, 1, with_second, mean, out); break;
+    case 2: T(simple_moments_tile)(s, start, members, v, 2, with_second, mean, out); break;
+    case 3: T(simple_moments_tile)(s, start, members, v, 3, with_second, mean, out); break;
     }
 }
 
@@ -616,6 +622,13 @@ static void T(hide_absent)(T(Sums) *s) {
         REAL *x = s->x + i / GROUP * (s->d * GROUP) + i % GROUP;
         for (ptrdiff_t j = 0; j < s->d; j++) x[j * GROUP] = 0;
     }
+}
+
+static void T(member_moments)(T(Sums) *s, ptrdiff_t start, ptrdiff_t component, const REAL *mean,
+                              T(Members) members) {
+    if (s->structure == FULL) T(full_moments)(s, start, component, mean, members);
+    else if (s->structure == TIED) T(simple_moments_of)(s, start, component, mean, 0, members);
+    else T(simple_moments_of)(s, start, component, mean, 1, members);
 }
 
 /* Adds the moments of the chunk that begins at row `start` about `means`. */
@@ -633,12 +646,8 @@ static void T(chunk_moments)(T(Sums) *s, ptrdiff_t start, const REAL *means, ptr
             case 7: T(lane_moments)(s, c, mean, 7); break;
             case 8: T(lane_moments)(s, c, mean, 8); break;
             }
-        } else if (s->structure == FULL) {
-            T(full_moments)(s, start, c, mean);
-        } else if (s->structure == TIED) {
-            T(simple_moments_of)(s, start, c, mean, 0);
         } else {
-            T(simple_moments_of)(s, start, c, mean, 1);
+            T(member_moments)(s, start, c, mean, T(list_rows)(s, c));
         }
     }
 }
@@ -787,6 +796,8 @@ static void T(scale_weights)(const double *weight, ptrdiff_t rows, double per_un
     for (int i = 0; i < GROUP; i++) out[i] = i < rows ? (REAL)(weight[i] * per_unit) : (REAL)0;
 }
 
+#include "gaussian_screen.h"
+
 /* ---- The kernels ---- */
 
 /* One expectation step. Moments are about the model's means rounded to REAL; nk, first and second
@@ -801,7 +812,12 @@ static int T(e_step)(const REAL *X, const double *weight, ptrdiff_t n, const REA
     const double unit = weight_unit(weight, n), per_unit = 1 / unit;
     double norm_lanes[LANES];
     for (int i = 0; i < LANES; i++) norm_lanes[i] = 0;
-    for (ptrdiff_t start = 0; start < n; start += s.chunk) {
+#ifdef REAL_IS_DOUBLE
+    ptrdiff_t start = screened_e_step(&m, X, weight, n, per_unit, &s, norm_lanes);
+#else
+    ptrdiff_t start = 0;
+#endif
+    for (; start < n; start += s.chunk) {
         if (s.chunk > n - start) s.chunk = ROUND_UP(n - start, GROUP);
         const VEC zero = T(splat)((REAL)0);
         VEC least = T(splat)((REAL)1);

@@ -308,6 +308,74 @@ def test_no_rows_change_nothing(kernels, dtype):
     )
 
 
+SCREENED_SHAPES = [(1500, 9, 12), (2111, 16, 5), (1024, 33, 40), (513, 50, 20), (4500, 12, 4)]
+
+
+def separated(shape, structure, spread, shift=0.0, size=1.0):
+    """A float64 mixture large enough to be screened, its components `spread` apart."""
+    mixture = Mixture(*shape, structure, np.float64, seed=sum(shape))
+    label = np.random.default_rng(sum(shape)).integers(shape[2], size=shape[0])
+    far = (spread - 1) * mixture.means
+    mixture.X = np.ascontiguousarray(size * (mixture.X + far[label]) + shift)
+    mixture.means = size * (mixture.means + far) + shift
+    mixture.given = mixture.given / size
+    mixture.factors = mixture.factors / size
+    return mixture
+
+
+def assert_equals_small_blocks(kernels, mixture, tolerance=1e-13):
+    """Blocks of a few hundred rows are evaluated without a screen."""
+    value, got = e_step(kernels, mixture)
+    X, weight = mixture.X, mixture.weight
+    expected_value, expected = 0.0, None
+    for start in range(0, len(X), 300):
+        mixture.X, mixture.weight = X[start : start + 300], weight[start : start + 300]
+        part, out = e_step(kernels, mixture)
+        expected_value += part
+        expected = out if expected is None else [a + b for a, b in zip(expected, out, strict=True)]
+    mixture.X, mixture.weight = X, weight
+    np.testing.assert_allclose(value, expected_value, rtol=tolerance)
+    for a, b in zip(got, expected, strict=True):
+        assert np.abs(a - b).max() <= tolerance * np.abs(b).max()
+
+
+@pytest.mark.parametrize("structure", ["full", "diagonal", "spherical"])
+@pytest.mark.parametrize("shape", SCREENED_SHAPES, ids=str)
+@pytest.mark.parametrize("spread", [0.3, 1, 3, 30])
+def test_large_blocks_equal_small_ones(kernels, structure, shape, spread):
+    mixture = separated(shape, structure, spread)
+    assert_equals_small_blocks(kernels, mixture)
+
+
+@pytest.mark.parametrize("structure", ["full", "diagonal", "spherical"])
+@pytest.mark.parametrize("size", [1e-150, 1e-40, 1e-25, 1e25, 1e39, 1e140])
+def test_large_blocks_outside_the_range_of_float32(kernels, structure, size):
+    assert_equals_small_blocks(kernels, separated((1200, 10, 8), structure, 3, size=size), 1e-12)
+
+
+@pytest.mark.parametrize("structure", ["full", "diagonal", "spherical"])
+def test_large_blocks_far_from_zero(kernels, structure):
+    assert_equals_small_blocks(kernels, separated((1200, 16, 8), structure, 3, shift=1e9))
+
+
+@pytest.mark.parametrize("structure", ["full", "diagonal", "spherical"])
+@pytest.mark.parametrize("outlier", [1e6, 1e25, 1e60, np.inf, np.nan])
+def test_large_blocks_with_outliers(kernels, structure, outlier):
+    mixture = separated((1300, 12, 10), structure, 3)
+    mixture.X[mixture.weight == 0] = outlier
+    mixture.weight[700] = 0
+    mixture.log_weight[3] = -np.inf
+    assert_equals_small_blocks(kernels, mixture)
+    mixture.X[700, 5] = outlier
+    mixture.weight[700] = 1e-5
+    value, moments = e_step(kernels, mixture)
+    assert value < -1e6
+    if not np.isfinite(outlier):
+        assert value == -np.inf
+    assert all(np.isfinite(m).all() for m in moments)
+    assert not any(m[3].any() for m in moments)
+
+
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_results_repeat_bit_for_bit(kernels, dtype, structure):
     mixture = Mixture(1000, 9, 11, structure, dtype)
