@@ -9,6 +9,9 @@ clusters are kept in float64 across iterations and only rows whose label changed
 Bounds on distances (Hamerly 2010 with one group of centers, Ding et al. 2015 with several) leave
 out scores that certainly lose; they are wide enough for rounding, so labels are those of scoring
 every pair, bit for bit, and centers are too.
+
+Where most numbers are zero and zero is not far from the data, the origin is zero and features with
+x = 0 are left out of the scores, which are the same numbers without them.
 """
 
 from dataclasses import dataclass, field
@@ -30,6 +33,13 @@ SETTLED_SHARE = 0.005
 USEFUL_SHARE = 0.6
 USELESS_ITERATIONS = 3
 MOST_GROUPS = 8
+# Zeros are skipped when they are more than this share of the numbers, and when squared norms about
+# zero are at most so many times those about the mean.
+SPARSE_SHARE = 0.5
+NEAR_ZERO = 4.0
+# Where zeros are skipped, a group holds at least this many vectors of centers: reading the nonzeros
+# costs as much as several scores.
+SKIP_GROUP = 3
 NO_IDS = np.empty(0, dtype=np.int32)
 
 
@@ -148,12 +158,13 @@ class Frame:
     origin: np.ndarray
     scale: float
     shift: np.ndarray
+    skip: bool = False  # Whether the origin is zero and rows are mostly zeros.
 
     @classmethod
-    def at(cls, origin, largest):
+    def at(cls, origin, largest, skip=False):
         """The frame at `origin` for numbers up to `largest` in size."""
         scale = power_of_two(largest, origin.dtype)
-        return cls(origin, scale, (origin * origin.dtype.type(scale)))
+        return cls(origin, scale, (origin * origin.dtype.type(scale)), skip)
 
     @classmethod
     def around(cls, rows, centers):
@@ -170,7 +181,10 @@ class Frame:
         weight = rows.weight_sum
         mean = found.sums / weight if weight > 0 else found.sums
         origin = (near + mean * (to_frame / scale)).astype(rows.dtype)
-        frame = cls.at(origin, max(found.largest, largest_center))
+        skip = mostly_zeros(rows) and found.near_zero(near * (scale / to_frame), mean, weight)
+        if skip:
+            origin = np.zeros_like(near)
+        frame = cls.at(origin, max(found.largest, largest_center), skip)
         # sum w |x - o|^2 from the moments about the first row.
         by = (origin * frame.scale - near * frame.scale).astype(np.float64)
         sums, squares = found.sums * to_frame, found.squares * to_frame * to_frame
@@ -180,8 +194,15 @@ class Frame:
     def of_centers(cls, centers):
         """A frame that depends on the centers alone."""
         scale = power_of_two(float(np.abs(centers).max()), centers.dtype)
-        origin = (centers.astype(np.float64) * scale).mean(axis=0) / scale
-        return cls.at(origin.astype(centers.dtype), float(np.abs(centers).max()))
+        scaled = centers.astype(np.float64) * scale
+        mean = scaled.mean(axis=0)
+        origin = (mean / scale).astype(centers.dtype)
+        skip = centers.shape[1] > POINTS_FEATURES and bool(
+            (scaled**2).sum() <= NEAR_ZERO * ((scaled - mean) ** 2).sum()
+        )
+        if skip:
+            origin = np.zeros_like(origin)
+        return cls.at(origin, float(np.abs(centers).max()), skip)
 
     def inward(self, centers):
         by = self.shift.dtype.type(self.scale)
@@ -190,6 +211,14 @@ class Frame:
     def outward(self, centers):
         """float64 coordinates of the frame as numbers of the data's dtype."""
         return (self.origin + centers / self.scale).astype(self.origin.dtype)
+
+
+def mostly_zeros(rows):
+    """Whether leaving out zeros would save work."""
+    if rows.n_features <= POINTS_FEATURES:
+        return False
+    zeros = rows.sum(_zeros_block).value
+    return zeros > SPARSE_SHARE * rows.n_rows * rows.n_features
 
 
 def power_of_two(largest, dtype):
@@ -311,7 +340,7 @@ class Search:
         elif self.algorithm == "elkan" or (
             self.algorithm == "auto" and moves.changed <= self.settled * self.rows.n_rows
         ):
-            self.bounds = Bounds(self.rows, self.clusters, largest)
+            self.bounds = Bounds(self.rows, self.clusters, largest, self.frame.skip)
             self.layout = self.bounds.layout
 
     def weigh(self, moves):
@@ -380,6 +409,7 @@ class PanelsLayout:
         self._pack = specialized("pack_panels", dtype)
         self._step = specialized("step_panels", dtype)
         self._nearest = specialized("nearest", dtype)
+        self._zeros = specialized("count_zeros", dtype)
 
     def prepare(self, centers):
         self._pack(centers, self.ids, self.packed, self.minus)
@@ -387,20 +417,24 @@ class PanelsLayout:
     def step(self, block, frame, labels, moves, fresh):
         moves.changed = self._step(
             block.X, block.weight, frame.shift, self.packed, self.ids, labels, moves.sums,
-            moves.weights, moves.members, moves.touched, frame.scale, fresh,
+            moves.weights, moves.members, moves.touched, frame.scale, fresh, frame.skip,
         )  # fmt: skip
 
     def nearest(self, block, frame, labels, k):
-        self._nearest(block.X, frame.shift, self.packed, self.ids, labels, k, frame.scale)
+        # The label of a row is the same either way, so each block may choose for itself.
+        skip = frame.skip and self._zeros(block.X) > SPARSE_SHARE * block.X.size
+        self._nearest(block.X, frame.shift, self.packed, self.ids, labels, k, frame.scale, skip)
 
 
 class Bounds:
     """Upper and lower bounds on the distances of all rows; see kmeans_of.h for their margin."""
 
-    def __init__(self, rows, clusters, largest):
+    def __init__(self, rows, clusters, largest, skip):
         self.k, self.d = clusters.centers.shape
         dtype = clusters.centers.dtype
-        groups = similar_groups(clusters.centers, MOST_GROUPS, kernels.kmeans.lanes(dtype.itemsize))
+        lanes = kernels.kmeans.lanes(dtype.itemsize)
+        most = min(MOST_GROUPS, max(1, self.k // (SKIP_GROUP * lanes))) if skip else MOST_GROUPS
+        groups = similar_groups(clusters.centers, most, lanes)
         self.layout = PanelsLayout(self.k, self.d, dtype, groups)
         n_groups = len(groups)
         self.upper = np.full(rows.n_rows, np.inf, dtype)
@@ -440,8 +474,8 @@ class Bounds:
         moves = Moves(1, 1)
         self._step(
             centers, np.zeros(k), np.zeros(d, dtype), centers, self.layout.minus,
-            self.layout.packed, self.layout.ids, self.layout.starts, self.layout.group_of, self.drift, self.most,
-            self.next_most, self.mover, np.zeros(k, dtype), np.full(k, np.inf, dtype), lower,
+            self.layout.packed, self.layout.ids, self.layout.starts, self.layout.group_of,
+            self.drift, self.most, self.next_most, self.mover, np.zeros(k, dtype), np.full(k, np.inf, dtype), lower,
             np.empty(k, dtype), np.arange(k, dtype=np.int32), moves.sums, moves.weights,
             moves.members, moves.touched, 1.0, self.margin, self.largest, False,
         )  # fmt: skip
@@ -454,7 +488,7 @@ class Bounds:
             layout.starts, layout.group_of, self.drift, self.most, self.next_most, self.mover,
             self.gap, self.upper[span], self.lower[span], self.norms[span], labels, moves.sums,
             moves.weights, moves.members, moves.touched, frame.scale, self.margin, self.largest,
-            fresh,
+            fresh, frame.skip,
         )  # fmt: skip
 
 
@@ -570,6 +604,15 @@ class Survey:
     squares: np.ndarray
     largest: float
 
+    def near_zero(self, near, mean, weight):
+        """Whether squared norms about zero are not much more than about the mean.
+
+        `near` and `mean` - `near` are in the units of the sums.
+        """
+        spread = self.squares.sum() - weight * (mean**2).sum()
+        norms = spread + weight * ((near + mean) ** 2).sum()
+        return bool(norms <= NEAR_ZERO * spread)
+
     def merge(self, other):
         self.sums += other.sums
         self.squares += other.squares
@@ -587,6 +630,10 @@ def _survey_block(block, params):
     sums, squares = np.zeros(block.X.shape[1]), np.zeros(block.X.shape[1])
     survey = specialized("survey", block.X.dtype)
     return Survey(sums, squares, survey(block.X, block.weight, near, sums, squares, scale))
+
+
+def _zeros_block(block, _):
+    return Total(specialized("count_zeros", block.X.dtype)(block.X))
 
 
 def _step_block(block, search):

@@ -29,6 +29,11 @@
 /* Rows handled together by the bounded kernel: at most this many, and about this many numbers. */
 #define STRIP_ROWS 512
 #define STRIP_NUMBERS 131072
+/* Rows of mostly zeros: rows handled together, vectors of centers whose sums stay in registers, and how
+ * much of the nearest cache their centers may fill. */
+#define SKIP_ROWS 48
+#define SKIP_VECTORS 8
+#define SKIP_BYTES 24576
 
 #if defined(__GNUC__)
 #  define UNROLL _Pragma("GCC unroll 16")

@@ -70,12 +70,22 @@ cdef extern from "kmeans.h" nogil:
     int64_t step_panels_double(
         const double *, Py_ssize_t, Py_ssize_t, const double *, double, const double *, const int32_t *,
         Py_ssize_t, const double *, int, int32_t *, tally)
+    int64_t step_skipping_float(
+        const float *, Py_ssize_t, Py_ssize_t, const float *, float, const float *, const int32_t *,
+        Py_ssize_t, const double *, int, int32_t *, tally)
+    int64_t count_zeros_float(const float *, Py_ssize_t)
     int64_t step_bounds_float(
         const float *, Py_ssize_t, Py_ssize_t, const float *, const float *, const float *, float,
-        const float *, const int32_t *, bounds_float, const double *, int, int32_t *, tally, int64_t *)
+        const float *, const int32_t *, bounds_float, const double *, int, int,
+        int32_t *, tally, int64_t *)
+    int64_t step_skipping_double(
+        const double *, Py_ssize_t, Py_ssize_t, const double *, double, const double *, const int32_t *,
+        Py_ssize_t, const double *, int, int32_t *, tally)
+    int64_t count_zeros_double(const double *, Py_ssize_t)
     int64_t step_bounds_double(
         const double *, Py_ssize_t, Py_ssize_t, const double *, const double *, const double *, double,
-        const double *, const int32_t *, bounds_double, const double *, int, int32_t *, tally, int64_t *)
+        const double *, const int32_t *, bounds_double, const double *, int, int,
+        int32_t *, tally, int64_t *)
     double squared_distance_float(
         const float *, const float *, Py_ssize_t, const float *, double)
     double squared_distance_double(
@@ -163,18 +173,22 @@ def step_panels(
     uint8_t[::1] touched,  # out
     double scale,
     bint fresh,
+    bint skip=False,
 ):
-    """One iteration for rows with many features, all centers scored, centers in lanes."""
+    """One iteration for rows with many features, all centers scored, centers in lanes.
+
+    `skip` leaves out features with x = 0, as it may about the origin zero.
+    """
     cdef tally into = tally(&sums[0, 0], &weights[0], &members[0], &touched[0])
     cdef Py_ssize_t n = X.shape[0], d = X.shape[1]
     cdef int64_t changed
     with nogil:
         if floating is float:
-            changed = step_panels_float(
+            changed = (step_skipping_float if skip else step_panels_float)(
                 &X[0, 0], n, d, &shift[0], <float> scale, &packed[0], &ids[0],
                 ids.shape[0] // FLOAT_LANES, &weight[0], fresh, &labels[0], into)
         else:
-            changed = step_panels_double(
+            changed = (step_skipping_double if skip else step_panels_double)(
                 &X[0, 0], n, d, &shift[0], scale, &packed[0], &ids[0],
                 ids.shape[0] // DOUBLE_LANES, &weight[0], fresh, &labels[0], into)
     if changed < 0:
@@ -209,6 +223,7 @@ def step_bounds(
     double margin,
     double largest,
     bint fresh,
+    bint skip=False,
 ):
     """One iteration that scores only the groups of centers the bounds leave in doubt.
 
@@ -226,14 +241,14 @@ def step_bounds(
                 &most[0], &next_most[0], &mover[0], &gap[0], <float> margin, <float> largest)
             changed = step_bounds_float(
                 &X[0, 0], n, d, &centers[0, 0], &minus[0], &shift[0], <float> scale, &packed[0],
-                &ids[0], narrow, &weight[0], fresh, &labels[0], into, &scored)
+                &ids[0], narrow, &weight[0], fresh, skip, &labels[0], into, &scored)
         else:
             wide = bounds_double(
                 &upper[0], &lower[0, 0], &norms[0], groups, &starts[0], &group_of[0], &drift[0],
                 &most[0], &next_most[0], &mover[0], &gap[0], margin, largest)
             changed = step_bounds_double(
                 &X[0, 0], n, d, &centers[0, 0], &minus[0], &shift[0], scale, &packed[0],
-                &ids[0], wide, &weight[0], fresh, &labels[0], into, &scored)
+                &ids[0], wide, &weight[0], fresh, skip, &labels[0], into, &scored)
     if changed < 0:
         raise MemoryError
     return changed, scored
@@ -308,6 +323,17 @@ def survey(
     return largest
 
 
+def count_zeros(const floating[:, ::1] X):
+    """How many numbers are zero."""
+    cdef int64_t zeros
+    with nogil:
+        if floating is float:
+            zeros = count_zeros_float(&X[0, 0], X.shape[0] * X.shape[1])
+        else:
+            zeros = count_zeros_double(&X[0, 0], X.shape[0] * X.shape[1])
+    return zeros
+
+
 def squared_distances(
     const floating[:, ::1] X,
     const floating[::1] shift,
@@ -357,8 +383,12 @@ def nearest(
     int32_t[::1] labels,  # out
     Py_ssize_t k,
     double scale,
+    bint skip=False,
 ):
-    """Nearest center of each row; no `ids`: `packed` is laid out for rows in lanes."""
+    """Nearest center of each row; no `ids`: `packed` is laid out for rows in lanes.
+
+    `skip` is as in `step_panels`.
+    """
     cdef Py_ssize_t n = X.shape[0], d = X.shape[1]
     cdef tally nothing = tally(NULL, NULL, NULL, NULL)
     cdef const int32_t *lane_ids = &ids[0] if ids.shape[0] else NULL
@@ -369,7 +399,7 @@ def nearest(
                 done = step_points_float(
                     &X[0, 0], n, d, k, &shift[0], <float> scale, &packed[0], NULL, 0, &labels[0], nothing)
             else:
-                done = step_panels_float(
+                done = (step_skipping_float if skip else step_panels_float)(
                     &X[0, 0], n, d, &shift[0], <float> scale, &packed[0], lane_ids,
                     ids.shape[0] // FLOAT_LANES, NULL, 0, &labels[0], nothing)
         else:
@@ -377,7 +407,7 @@ def nearest(
                 done = step_points_double(
                     &X[0, 0], n, d, k, &shift[0], scale, &packed[0], NULL, 0, &labels[0], nothing)
             else:
-                done = step_panels_double(
+                done = (step_skipping_double if skip else step_panels_double)(
                     &X[0, 0], n, d, &shift[0], scale, &packed[0], lane_ids,
                     ids.shape[0] // DOUBLE_LANES, NULL, 0, &labels[0], nothing)
     if done < 0:

@@ -383,6 +383,175 @@ static int64_t T(step_panels)(const REAL *X, ptrdiff_t n, ptrdiff_t d, const REA
     return changed;
 }
 
+/* ---- rows of mostly zeros -------------------------------------------------------------------- */
+
+/* About the origin zero a feature with x = 0 adds nothing to a score, so leaving it out gives the same
+ * number. The features left of each row, in order; each row ends with a feature beyond all others. */
+typedef struct {
+    int32_t *feature;
+    REAL *value;
+    ptrdiff_t *start, *at;              /* (rows) where each row begins, and how far it was read */
+    VEC *scores;                        /* (SKIP_ROWS, SKIP_VECTORS) */
+} T(nonzeros);
+
+static int64_t T(count_zeros)(const REAL *X, ptrdiff_t size) {
+    int64_t total = 0;
+    for (ptrdiff_t i = 0; i < size; i += 4096) {
+        ptrdiff_t last = size - i < 4096 ? size : i + 4096;
+        INT zeros = 0;
+        for (ptrdiff_t t = i; t < last; t++) zeros += X[t] == 0;
+        total += zeros;
+    }
+    return total;
+}
+
+INLINE int T(nonzeros_allocate)(T(nonzeros) *z, ptrdiff_t rows, ptrdiff_t d) {
+    ptrdiff_t size = rows * (d + 1) + 64;
+    z->feature = malloc(sizeof(int32_t) * size);
+    z->value = malloc(sizeof(REAL) * size);
+    z->start = malloc(sizeof(ptrdiff_t) * 2 * rows);
+    z->scores = (VEC *)T(allocate)(SKIP_ROWS * SKIP_VECTORS * LANES);
+    if (!z->feature || !z->value || !z->start || !z->scores) return 0;
+    z->at = z->start + rows;
+    return 1;
+}
+
+INLINE void T(nonzeros_free)(T(nonzeros) *z) {
+    free(z->feature);
+    free(z->value);
+    free(z->start);
+    free(z->scores);
+}
+
+#define LINE ((ptrdiff_t)(64 / sizeof(REAL)))
+/* Append row r; returns the end. Without branches on the values, which nobody could predict: first the
+ * lines of memory that hold a nonzero, then the nonzeros in them. `lines` has room for d / LINE. Bits
+ * are compared because gcc compares numbers slowly here; minus zero counts as a nonzero. */
+INLINE ptrdiff_t T(keep_nonzeros)(const REAL *x, ptrdiff_t d, REAL scale, ptrdiff_t r, ptrdiff_t end,
+                                  int32_t *lines, T(nonzeros) z) {
+    ptrdiff_t n_lines = 0, full = d / LINE * LINE, first = end;
+    int32_t *feature = z.feature;
+    z.start[r] = end;
+    for (ptrdiff_t t = 0; t < full; t += LINE) {
+        uint64_t words[8], any = 0;
+        memcpy(words, x + t, 64);
+        UNROLL for (int i = 0; i < 8; i++) any |= words[i];
+        lines[n_lines] = (int32_t)t;
+        n_lines += any != 0;
+    }
+    for (ptrdiff_t l = 0; l < n_lines; l++) {
+        ptrdiff_t t = lines[l];
+        UNROLL for (int i = 0; i < LINE; i++) {
+            INT one;
+            memcpy(&one, x + t + i, sizeof one);
+            feature[end] = (int32_t)(t + i);
+            end += one != 0;
+        }
+    }
+    for (ptrdiff_t t = full; t < d; t++) {
+        feature[end] = (int32_t)t;
+        end += x[t] != 0;
+    }
+    for (ptrdiff_t i = first; i < end; i++) z.value[i] = x[feature[i]] * scale;
+    feature[end] = INT32_MAX;
+    return end + 1;
+}
+#undef LINE
+
+/* Scores of `count` rows with `width` vectors of centers, for so many features at a time that their
+ * centers stay in the nearest cache. */
+INLINE void T(skip_panel)(const int32_t *rows, ptrdiff_t count, ptrdiff_t d, const REAL *packed,
+                          const int width, T(nonzeros) z) {
+    const ptrdiff_t next = (1 + d) * LANES, step = SKIP_BYTES / (width * (ptrdiff_t)sizeof(VEC));
+    for (ptrdiff_t r = 0; r < count; r++) {
+        z.at[rows[r]] = z.start[rows[r]];
+        UNROLL for (int w = 0; w < width; w++) z.scores[r * SKIP_VECTORS + w] = T(load)(packed + w * next);
+    }
+    packed += LANES;
+    for (ptrdiff_t limit = step; limit < d + step; limit += step)
+        for (ptrdiff_t r = 0; r < count; r++) {
+            ptrdiff_t i = z.at[rows[r]];
+            VEC s[SKIP_VECTORS], *scores = z.scores + r * SKIP_VECTORS;
+            if (z.feature[i] >= limit) continue;
+            UNROLL for (int w = 0; w < width; w++) s[w] = scores[w];
+            do {
+                VEC x = T(splat)(z.value[i]);
+                const REAL *center = packed + (ptrdiff_t)z.feature[i] * LANES;
+                UNROLL for (int w = 0; w < width; w++) s[w] = s[w] + x * T(load)(center + w * next);
+                i++;
+            } while (z.feature[i] < limit);
+            z.at[rows[r]] = i;
+            UNROLL for (int w = 0; w < width; w++) scores[w] = s[w];
+        }
+}
+
+/* Contests of `count` <= SKIP_ROWS rows, PANEL_ROWS each, over vectors [first, last) of centers. */
+static void T(skip_panels)(const int32_t *rows, ptrdiff_t count, ptrdiff_t d, const REAL *packed,
+                           ptrdiff_t first, ptrdiff_t last, const int two, T(nonzeros) z,
+                           T(contest) *contests) {
+    ptrdiff_t passes = (last - first + SKIP_VECTORS - 1) / SKIP_VECTORS;
+    for (ptrdiff_t i = 0; i < count; i += PANEL_ROWS) T(start_contest)(contests + i / PANEL_ROWS);
+    for (ptrdiff_t p = 0; p < passes; p++) {
+        ptrdiff_t from = first + (last - first) * p / passes, to = first + (last - first) * (p + 1) / passes;
+        const REAL *centers = packed + from * (1 + d) * LANES;
+        switch (to - from) {
+        case 1: T(skip_panel)(rows, count, d, centers, 1, z); break;
+        case 2: T(skip_panel)(rows, count, d, centers, 2, z); break;
+        case 3: T(skip_panel)(rows, count, d, centers, 3, z); break;
+        case 4: T(skip_panel)(rows, count, d, centers, 4, z); break;
+        case 5: T(skip_panel)(rows, count, d, centers, 5, z); break;
+        case 6: T(skip_panel)(rows, count, d, centers, 6, z); break;
+        case 7: T(skip_panel)(rows, count, d, centers, 7, z); break;
+        case 8: T(skip_panel)(rows, count, d, centers, 8, z); break;
+        }
+        for (ptrdiff_t r = 0; r < count; r++) {
+            T(contest) *c = contests + r / PANEL_ROWS;
+            REAL *best = c->best + r % PANEL_ROWS * LANES, *second = c->second + r % PANEL_ROWS * LANES;
+            INT *vector = c->vector + r % PANEL_ROWS * LANES;
+            for (ptrdiff_t w = 0; w < to - from; w++) {
+                const REAL *scores = (const REAL *)(z.scores + r * SKIP_VECTORS + w);
+                for (int l = 0; l < LANES; l++) {
+                    REAL value = scores[l], top = best[l];
+                    int better = value > top;
+                    REAL loser = better ? top : value;
+                    if (two) second[l] = loser > second[l] ? loser : second[l];
+                    best[l] = better ? value : top;
+                    vector[l] = better ? (INT)(from + w) : vector[l];
+                }
+            }
+        }
+    }
+}
+
+/* step_panels for rows of mostly zeros about the origin zero: the same labels and sums. */
+static int64_t T(step_skipping)(const REAL *X, ptrdiff_t n, ptrdiff_t d, const REAL *shift, REAL scale,
+                                const REAL *packed, const int32_t *ids, ptrdiff_t vectors,
+                                const double *weight, int fresh, int32_t *labels, tally into) {
+    ptrdiff_t size = SKIP_ROWS < n ? SKIP_ROWS : n;
+    int32_t *lines = malloc(sizeof(int32_t) * (d + 1)), rows[SKIP_ROWS], found[SKIP_ROWS];
+    T(contest) *contests = malloc(sizeof(T(contest)) * (SKIP_ROWS / PANEL_ROWS));
+    T(nonzeros) z = {0};
+    int64_t changed = -1;
+    if (!T(nonzeros_allocate)(&z, size, d) || !lines || !contests) goto done;
+    changed = 0;
+    for (int32_t r = 0; r < SKIP_ROWS; r++) rows[r] = r;
+    for (ptrdiff_t i = 0; i < n; i += size) {
+        ptrdiff_t count = n - i < size ? n - i : size, end = 0;
+        REAL value;
+        for (ptrdiff_t r = 0; r < count; r++)
+            end = T(keep_nonzeros)(X + (i + r) * d, d, scale, r, end, lines, z);
+        T(skip_panels)(rows, count, d, packed, 0, vectors, 0, z, contests);
+        for (ptrdiff_t r = 0; r < count; r++)
+            found[r] = T(winner)(contests + r / PANEL_ROWS, r % PANEL_ROWS, ids, 0, &value, NULL);
+        changed += T(settle)(X + i * d, count, d, shift, scale, weight + i, fresh, found, labels + i, into);
+    }
+done:
+    T(nonzeros_free)(&z);
+    free(lines);
+    free(contests);
+    return changed;
+}
+
 /* ---- bounds ---------------------------------------------------------------------------------- */
 
 /* Every row keeps an upper bound on the distance to its center and, for each group of centers, a lower
@@ -470,6 +639,7 @@ typedef struct {
     uint8_t *seen;                              /* (rows): 1 own group scored, 2 own score known */
     ptrdiff_t *counts;                          /* (groups) */
     REAL *rows;
+    T(nonzeros) left;                           /* of rows of mostly zeros */
 } T(strip);
 
 /* Move the bounds of one row with the centers and list the groups that must be scored. */
@@ -513,6 +683,22 @@ INLINE void T(open_row)(const REAL *x, ptrdiff_t d, ptrdiff_t size, ptrdiff_t i,
     s.open[(*n_open)++] = r;
     s.top[r] = -(REAL)HUGE_VAL;
     s.top_id[r] = INT32_MAX;
+}
+
+/* score_group for rows of mostly zeros. */
+INLINE void T(skip_group)(ptrdiff_t d, ptrdiff_t size, ptrdiff_t g, const REAL *packed, const int32_t *ids,
+                          T(bounds) b, T(strip) s) {
+    T(contest) contests[SKIP_ROWS / PANEL_ROWS];
+    for (ptrdiff_t q = 0; q < s.counts[g]; q += SKIP_ROWS) {
+        ptrdiff_t count = s.counts[g] - q < SKIP_ROWS ? s.counts[g] - q : SKIP_ROWS;
+        T(skip_panels)(s.list + g * size + q, count, d, packed, b.starts[g], b.starts[g + 1], 1, s.left,
+                       contests);
+        for (ptrdiff_t r = 0; r < count; r++) {
+            ptrdiff_t at = g * size + q + r;
+            s.first_id[at] = T(winner)(contests + r / PANEL_ROWS, r % PANEL_ROWS, ids, 1, s.first + at,
+                                       s.second + at);
+        }
+    }
 }
 
 /* Score the listed rows of one group and keep their best and second best. */
@@ -582,15 +768,20 @@ INLINE int T(strip_allocate)(T(strip) *s, ptrdiff_t size, ptrdiff_t groups, ptrd
 static int64_t T(step_bounds)(const REAL *X, ptrdiff_t n, ptrdiff_t d, const REAL *centers,
                               const REAL *minus, const REAL *shift, REAL scale, const REAL *packed,
                               const int32_t *ids, T(bounds) bounds, const double *weight, int fresh,
-                              int32_t *labels, tally into, int64_t *scored) {
+                              int skip, int32_t *labels, tally into, int64_t *scored) {
     ptrdiff_t size = T(strip_rows)(n, d);
     T(strip) s;
+    int32_t *lines = NULL;
     int64_t changed = -1;
     *scored = 0;
     if (!T(strip_allocate)(&s, size, bounds.groups, d)) goto done;
+    if (skip) {
+        lines = malloc(sizeof(int32_t) * (d + 1));
+        if (!lines || !T(nonzeros_allocate)(&s.left, size, d)) goto done;
+    }
     changed = 0;
     for (ptrdiff_t i = 0; i < n; i += size) {
-        ptrdiff_t count = n - i < size ? n - i : size, n_open = 0;
+        ptrdiff_t count = n - i < size ? n - i : size, n_open = 0, end = 0;
         const REAL *x = X + i * d;
         T(bounds) b = bounds;
         b.upper += i;
@@ -603,8 +794,12 @@ static int64_t T(step_bounds)(const REAL *X, ptrdiff_t n, ptrdiff_t d, const REA
                         s, &n_open);
         }
         if (!n_open && !fresh) continue;
+        if (skip)
+            for (ptrdiff_t q = 0; q < n_open; q++)
+                end = T(keep_nonzeros)(x + s.open[q] * d, d, scale, s.open[q], end, lines, s.left);
         for (ptrdiff_t g = 0; g < b.groups; g++) {
-            T(score_group)(x, d, size, g, packed, ids, shift, scale, b, s);
+            if (skip) T(skip_group)(d, size, g, packed, ids, b, s);
+            else T(score_group)(x, d, size, g, packed, ids, shift, scale, b, s);
             *scored += s.counts[g] * (b.starts[g + 1] - b.starts[g]) * LANES;
             for (ptrdiff_t q = 0; q < s.counts[g]; q++) {
                 ptrdiff_t at = g * size + q;
@@ -635,6 +830,8 @@ done:
     free(s.rows ? s.rows : s.first);
     free(s.seen);
     free(s.counts);
+    free(lines);
+    T(nonzeros_free)(&s.left);
     return changed;
 }
 #undef OUTWARD

@@ -107,6 +107,85 @@ def test_layouts_agree_bit_for_bit(level, shape, dtype):
     assert (chosen**2 - distances.min(axis=1) ** 2 <= room).all()
 
 
+def mostly_zeros(n, d, dtype, seed=0):
+    """Rows of which a quarter is not zero, some all zero, some zeros with a sign."""
+    random = np.random.default_rng(seed)
+    X = random.standard_normal((n, d)) * (random.random((n, d)) < random.random(d) / 2)
+    X[:: n // 7 + 1] = 0
+    X[random.random((n, d)) < 0.02] = -0.0
+    return X.astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 33, 1), (47, 40, 9), (130, 64, 33), (77, 100, 150), (49, 801, 100), (20, 5000, 70)],
+)
+def test_skipping_zeros_changes_no_bit(level, shape, dtype):
+    n, d, k = shape
+    X = mostly_zeros(n, d, dtype)
+    centers = (0.3 * np.random.default_rng(3).standard_normal((k, d))).astype(dtype)
+    centers[k // 2] = centers[0]
+    weight = np.random.default_rng(1).random(n)
+    layout = engine.PanelsLayout(k, d, X.dtype)
+    layout.prepare(centers)
+    found = []
+    for skip in (False, True):
+        frame = engine.Frame(np.zeros(d, dtype), 0.5, np.zeros(d, dtype), skip)
+        labels, moves = np.full(n, -1, dtype=np.int32), engine.Moves(k, d)
+        layout.step(engine_block(X, weight), frame, labels, moves, False)
+        again = np.empty_like(labels)
+        layout.nearest(engine_block(X, weight), frame, again, k)
+        np.testing.assert_array_equal(again, labels)
+        found.append((labels, moves.sums, moves.members, moves.changed))
+    for dense, skipping in zip(*found, strict=True):
+        np.testing.assert_array_equal(dense, skipping)
+    # Else the test would say little.
+    assert k < 30 or len(np.unique(found[0][0])) > 5
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_groups", [1, 2, 8])
+def test_bounds_and_skipping_never_change_labels_or_centers(level, n_groups, dtype, monkeypatch):
+    monkeypatch.setattr(engine, "MOST_GROUPS", n_groups)
+    monkeypatch.setattr(engine, "SKIP_GROUP", 1)
+    X = mostly_zeros(700, 90, dtype)
+    weight = np.random.default_rng(4).integers(0, 3, len(X)).astype(float)
+    start = mostly_zeros(60, 90, dtype, seed=1)
+    frame, _ = engine.Frame.around(Rows(X, weight), start)
+    assert frame.skip and not frame.origin.any()
+    results = [
+        lloyd(Rows(X, weight), start, max_iter=40, tol_absolute=0.0, algorithm=algorithm)
+        for algorithm in ("lloyd", "elkan", "auto")
+    ]
+    # The same about the origin zero with every feature scored.
+    around = engine.Frame.around
+
+    def dense_frame(rows, centers):
+        frame, square = around(rows, centers)
+        return engine.Frame(frame.origin, frame.scale, frame.shift), square
+
+    monkeypatch.setattr(engine.Frame, "around", dense_frame)
+    results.append(lloyd(Rows(X, weight), start, max_iter=40, tol_absolute=0.0, algorithm="lloyd"))
+    for other in results[1:]:
+        np.testing.assert_array_equal(results[0].labels, other.labels)
+        np.testing.assert_array_equal(results[0].centers, other.centers)
+        assert results[0].n_iter == other.n_iter > 3
+        assert results[0].history == other.history
+
+
+def test_zeros_are_not_skipped_far_from_zero_or_where_they_are_few():
+    X = mostly_zeros(300, 50, np.float64)
+    assert engine.Frame.around(Rows(X), X[:5])[0].skip
+    assert engine.Frame.around(Rows(X * 2.0**600), X[:5] * 2.0**600)[0].skip
+    far = X.copy()
+    far[:, 0] = 1e4
+    assert not engine.Frame.around(Rows(far), far[:5])[0].skip
+    assert not engine.Frame.around(Rows(far * 2.0**600), far[:5] * 2.0**600)[0].skip
+    assert not engine.Frame.of_centers(far[:5]).skip
+    assert not engine.Frame.around(Rows(overlapping(300, 50, 5, np.float64)), X[:5])[0].skip
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_groups", [1, 3, 8])
 @pytest.mark.parametrize("ties", [False, True])
