@@ -422,11 +422,6 @@ typedef struct {
     void *memory;
 } T(Sums);
 
-INLINE VEC T(centered)(const REAL *row, const REAL *mean, ptrdiff_t v, const T(Sums) *s) {
-    VEC z = T(load)(row + v * LANES) - T(load)(mean + v * LANES);
-    return v == s->vectors - 1 ? T(choose)(s->last_mask, z, T(splat)((REAL)0)) : z;
-}
-
 /* Few features: everything in lanes. Entries: weight, first [D], second ([D] or lower triangle).
  * One sweep over the chunk sums what features from..to-1 take part in with those before them. */
 INLINE void T(lane_sweep)(T(Sums) *s, ptrdiff_t component, const REAL *mean, const int D,
@@ -548,10 +543,11 @@ static T(Members) T(list_rows)(T(Sums) *s, ptrdiff_t component) {
         T(store)(share + at, r);
     }
     for (ptrdiff_t i = 0; i < s->chunk; i++) {
-        const REAL r = share[i];
+        INT bits; /* shares are at least 0, and integers compare faster */
+        memcpy(&bits, share + i, sizeof bits);
         s->list[n] = (int)i;
-        share[n] = r;
-        n += r > 0;
+        memcpy(share + n, &bits, sizeof bits);
+        n += bits != 0;
     }
     T(add_to_double)(s->counts + component * LANES, count);
     T(Members) members = {s->list, share, n};
@@ -585,13 +581,14 @@ static void T(full_moments)(T(Sums) *s, ptrdiff_t start, ptrdiff_t component, co
 INLINE void T(simple_moments_tile)(T(Sums) *s, ptrdiff_t start, T(Members) members,
                                    ptrdiff_t first, const int vectors, const int with_second,
                                    const REAL *mean, double *out) {
-    VEC sum[4], square[4];
+    VEC sum[4], square[4]; /* lanes behind the last feature hold anything and are not read */
     UNROLL for (int v = 0; v < vectors; v++) sum[v] = square[v] = T(splat)((REAL)0);
     for (ptrdiff_t a = 0; a < members.n; a++) {
         const REAL *row = T(row)(&s->points, start + members.row[a]);
         VEC r = T(splat)(members.share[a]);
         UNROLL for (int v = 0; v < vectors; v++) {
-            VEC z = T(centered)(row, mean, first + v, s), t = r * z;
+            VEC z = T(load)(row + (first + v) * LANES) - T(load)(mean + (first + v) * LANES);
+            VEC t = r * z;
             sum[v] += t;
             if (with_second) square[v] += t * z;
         }
