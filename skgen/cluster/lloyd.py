@@ -29,8 +29,12 @@ REFRESH_SHRUNK = 1e-3
 # Measured: with this many features bounds pay from the second iteration on; with fewer only when
 # few rows still change. They must leave out at least the rest of USEFUL_SHARE of the scores.
 BOUNDS_FEATURES = 128
-SETTLED_SHARE = 0.005
+SETTLED_SHARE = 0.01
 USEFUL_SHARE = 0.6
+# Where zeros are skipped, memory sets the pace and bounds cost next to nothing.
+USEFUL_SHARE_SKIPPING = 0.95
+# Scores of a row that take fewer multiplications than this take less time than its bounds.
+BOUNDS_WORK = 4096
 USELESS_ITERATIONS = 3
 MOST_GROUPS = 8
 # Zeros are skipped when they are more than this share of the numbers, and when squared norms about
@@ -317,8 +321,9 @@ class Search:
         self.bounds = None
         self.fresh = True
         self.useless = 0
+        self.useful = USEFUL_SHARE_SKIPPING if frame.skip else USEFUL_SHARE
         # Bounds start once at most this share of the rows changes its label.
-        if self.k <= 2:
+        if self.k <= 2 or self.k * self.d < BOUNDS_WORK:
             self.settled = -1.0
         else:
             self.settled = 1.0 if self.d >= BOUNDS_FEATURES else SETTLED_SHARE
@@ -350,7 +355,7 @@ class Search:
         """
         if self.algorithm != "auto":
             return
-        useless = moves.scored > USEFUL_SHARE * self.rows.n_rows * self.k
+        useless = moves.scored > self.useful * self.rows.n_rows * self.k
         self.useless = self.useless + 1 if useless else 0
         if self.useless > USELESS_ITERATIONS:
             self.bounds, self.useless = None, 0
@@ -475,7 +480,8 @@ class Bounds:
         self._step(
             centers, np.zeros(k), np.zeros(d, dtype), centers, self.layout.minus,
             self.layout.packed, self.layout.ids, self.layout.starts, self.layout.group_of,
-            self.drift, self.most, self.next_most, self.mover, np.zeros(k, dtype), np.full(k, np.inf, dtype), lower,
+            self.drift, self.most, self.next_most, self.mover, np.zeros(k, dtype),
+            np.full(k, np.inf, dtype), lower,
             np.empty(k, dtype), np.arange(k, dtype=np.int32), moves.sums, moves.weights,
             moves.members, moves.touched, 1.0, self.margin, self.largest, False,
         )  # fmt: skip
