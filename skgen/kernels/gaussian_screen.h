@@ -121,12 +121,12 @@ static ptrdiff_t list_survivors_float(const float *upper, const float *threshold
 
 #else
 
-/* What one row and component cost in the units of a plain float64 evaluation. */
+/* What one row and component cost in the units of a plain float64 evaluation, as measured. */
 static double screen_cost(const T(Model) *m, ptrdiff_t end, double survivors) {
     const double d = (double)m->d, e = (double)end;
     if (m->structure == FULL)
         return 0.5 * e * (e + 1) / (d * (d + 1)) + 6 / (d * d) * 8 + survivors * (1.1 + 8 / d);
-    return 0.45 * e / d + 4 / d + 3 * survivors;
+    return (m->structure == DIAGONAL ? 0.45 : 0.65) * e / d + 4 / d + 3 * survivors;
 }
 
 /* A component in float32. With u = 2^-24 the error of y = (x - mean) P is at most
@@ -248,33 +248,54 @@ static ptrdiff_t plan_screen(Screening *g, const T(Model) *m, const double *X, p
     return chosen;
 }
 
-/* value[a] = the log joint density of row list[a]. */
-static void listed_log_joint(const T(Model) *m, T(Sums) *s, const T(Points) *points,
-                             ptrdiff_t start, ptrdiff_t component, const int *list, ptrdiff_t n,
-                             double *value, double *gathered) {
+/* value[a] = the log joint density of row list[a]; a triangle wants rows in lanes. */
+static void listed_full(const T(Model) *m, T(Sums) *s, ptrdiff_t start, ptrdiff_t component,
+                        const int *list, ptrdiff_t n, double *value, double *gathered) {
     const ptrdiff_t d = m->d, width = m->width;
     const double *mean = m->means + component * width, *low = m->low + component * width;
     for (ptrdiff_t at = 0; at < n; at += GROUP) {
         const ptrdiff_t rows = n - at < GROUP ? n - at : GROUP;
-        VEC q[COMPONENTS_AT_ONCE][GROUP_VECTORS];
-        for (ptrdiff_t r = 0; r < rows; r++)
-            memcpy(gathered + r * d, points->X + (start + list[at + r]) * d, (size_t)d * 8);
-        T(transpose)(gathered, rows, d, s->x);
-        for (int v = 0; v < GROUP_VECTORS; v++) q[0][v] = T(splat)(0);
-        double scale = 1;
-        if (m->structure == FULL) {
-            T(distance_full)(s->x, mean, low, m->scale + component * TRIANGLE(d), d, d, q[0]);
-        } else if (m->structure == DIAGONAL) {
-            T(distance_diagonal)(s->x, d, mean, m->scale + component * width, low, width, 1, q);
-        } else {
-            T(distance_spherical)(s->x, d, mean, low, width, 1, 0, q);
-            scale = m->scale[component];
-        }
+        VEC q[GROUP_VECTORS];
         double out[GROUP];
+        for (ptrdiff_t r = 0; r < rows; r++)
+            memcpy(gathered + r * d, s->points.X + (start + list[at + r]) * d, (size_t)d * 8);
+        T(transpose)(gathered, rows, d, s->x);
+        for (int v = 0; v < GROUP_VECTORS; v++) q[v] = T(splat)(0);
+        T(distance_full)(s->x, mean, low, m->scale + component * TRIANGLE(d), d, d, q);
         for (int v = 0; v < GROUP_VECTORS; v++)
-            T(store)(out + v * LANES, T(splat)(m->constant[component]) - T(splat)(scale) * q[0][v]);
+            T(store)(out + v * LANES, T(splat)(m->constant[component]) - q[v]);
         memcpy(value + at, out, (size_t)rows * 8);
     }
+}
+
+/* The same with features in lanes, no row has to be moved. */
+INLINE void listed_simple(const T(Model) *m, const T(Sums) *s, ptrdiff_t start,
+                          ptrdiff_t component, const int *list, ptrdiff_t n, double *value,
+                          const int scaled) {
+    const ptrdiff_t width = m->width, last = (s->vectors - 1) * LANES;
+    const double *mean = m->means + component * width;
+    const double *scale = m->scale + (scaled ? component * width : component);
+    for (ptrdiff_t a = 0; a < n; a++) {
+        const double *row = T(row)(&s->points, start + list[a]);
+        VEC q = T(splat)(0);
+        for (ptrdiff_t i = 0; i <= last; i += LANES) {
+            VEC y = T(load)(row + i) - T(load)(mean + i);
+            if (scaled) y = y * T(load)(scale + i);
+            if (i == last) y = T(choose)(s->last_mask, y, T(splat)(0));
+            q += y * y;
+        }
+        value[a] = m->constant[component] - (scaled ? 1 : *scale) * T(sum_lanes)(q);
+    }
+}
+
+static void listed_log_joint(const T(Model) *m, T(Sums) *s, ptrdiff_t start, ptrdiff_t component,
+                             const int *list, ptrdiff_t n, double *value, double *gathered) {
+    if (m->structure == FULL)
+        listed_full(m, s, start, component, list, n, value, gathered);
+    else if (m->structure == DIAGONAL)
+        listed_simple(m, s, start, component, list, n, value, 1);
+    else
+        listed_simple(m, s, start, component, list, n, value, 0);
 }
 
 /* The members of every component of one chunk, with their log joint densities. */
@@ -293,7 +314,7 @@ static void list_members(Screening *g, const T(Model) *m, T(Sums) *s, const doub
     for (ptrdiff_t c = 0; c < k; c++) {
         const int *list = g->list + c * g->stride;
         double *value = g->value + c * g->chunk;
-        listed_log_joint(m, s, &s->points, start, c, list, g->count[c], value, gathered);
+        listed_log_joint(m, s, start, c, list, g->count[c], value, gathered);
         for (ptrdiff_t a = 0; a < g->count[c]; a++)
             g->best[list[a]] = value[a] > -INFINITY ? value[a] : -INFINITY;
     }
@@ -309,7 +330,7 @@ static void list_members(Screening *g, const T(Model) *m, T(Sums) *s, const doub
         const ptrdiff_t first = g->count[c];
         const ptrdiff_t n = list_survivors_float(g->upper + c * g->stride, g->threshold, rows,
                                                  list + first);
-        listed_log_joint(m, s, &s->points, start, c, list + first, n, value + first, gathered);
+        listed_log_joint(m, s, start, c, list + first, n, value + first, gathered);
         g->count[c] = first + n;
         for (ptrdiff_t a = first; a < first + n; a++) {
             const double best = g->best[list[a]];
