@@ -68,9 +68,13 @@ class MixtureProblem:
 
     @classmethod
     def from_rows(cls, X, structure, n_components, n_iter):
-        """Equal weights, distinct random rows as means, the covariance of all rows."""
-        generator = np.random.default_rng(1)
-        rows = np.asarray(X[generator.choice(len(X), n_components, replace=False)])
+        """Equal weights, means by k-means++ on some rows, the covariance of all rows.
+
+        From plain random rows a component may end with fewer rows than features.
+        """
+        from sklearn.cluster import kmeans_plusplus
+
+        rows, _ = kmeans_plusplus(np.asarray(X[:20_000]), n_components, random_state=0)
         covariance = np.cov(X, rowvar=False, dtype=np.float64)
         start = {
             "full": np.stack([covariance] * n_components),

@@ -114,7 +114,7 @@ def pack_tied(const double[:, ::1] means, const double[:, ::1] precision_factor,
               const double[::1] log_weight, dtype):
     """Model with one covariance; P [d, d] upper triangular.
 
-    Rows are whitened once about the mean of the heaviest component, so in float32 the error grows with
+    Rows are whitened once about the mean of the heaviest component: in float32 the error grows with
     the distance between the means in standard deviations.
     """
     model = empty_model(TIED, means.shape[0], means.shape[1], dtype)
@@ -233,9 +233,10 @@ cdef double run_e_step(const floating[:, ::1] X, const double[::1] weight,
 
 def e_step_full(const floating[:, ::1] X, const double[::1] weight, const floating[::1] model,
                 double[::1] nk, double[:, ::1] first, double[:, :, ::1] second):
-    """Return sum_i weight_i log p(x_i); add the moments to nk [k], first [k, d], second [k, d, d]."""
+    """Return sum_i weight_i log p(x_i); add moments to nk [k], first [k, d], second [k, d, d]."""
     check(X, weight.shape[0], model, nk.shape[0], first.shape[1], FULL)
-    check_moments(nk.shape[0], X.shape[1], first, second.shape[0], second.shape[1] * second.shape[2],
+    check_moments(nk.shape[0], X.shape[1], first, second.shape[0],
+                  second.shape[1] * second.shape[2],
                   X.shape[1] * X.shape[1])
     return run_e_step(X, weight, model, &nk[0], &first[0, 0], &second[0, 0, 0])
 
@@ -310,7 +311,8 @@ def moments_full(const floating[:, ::1] X, const double[::1] weight,
                  const floating[:, ::1] responsibilities, const double[:, ::1] origin,
                  double[::1] nk, double[:, ::1] first, double[:, :, ::1] second):
     """Add the moments of given responsibilities [n, k] about origin [k, d], as e_step_full does."""
-    check_moments(nk.shape[0], X.shape[1], first, second.shape[0], second.shape[1] * second.shape[2],
+    check_moments(nk.shape[0], X.shape[1], first, second.shape[0],
+                  second.shape[1] * second.shape[2],
                   X.shape[1] * X.shape[1])
     given(X, weight, responsibilities, origin, FULL, nk, first, &second[0, 0, 0])
 

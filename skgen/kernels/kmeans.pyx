@@ -83,7 +83,8 @@ cdef extern from "kmeans.h" nogil:
         Py_ssize_t, const double *, int, int32_t *, tally)
     int64_t count_zeros_double(const double *, Py_ssize_t)
     int64_t step_bounds_double(
-        const double *, Py_ssize_t, Py_ssize_t, const double *, const double *, const double *, double,
+        const double *, Py_ssize_t, Py_ssize_t, const double *, const double *, const double *,
+        double,
         const double *, const int32_t *, bounds_double, const double *, int, int,
         int32_t *, tally, int64_t *)
     double squared_distance_float(
@@ -151,10 +152,12 @@ def step_points(
     with nogil:
         if floating is float:
             changed = step_points_float(
-                &X[0, 0], n, d, k, &shift[0], <float> scale, &packed[0], &weight[0], fresh, &labels[0], into)
+                &X[0, 0], n, d, k, &shift[0], <float> scale, &packed[0], &weight[0], fresh,
+                &labels[0], into)
         else:
             changed = step_points_double(
-                &X[0, 0], n, d, k, &shift[0], scale, &packed[0], &weight[0], fresh, &labels[0], into)
+                &X[0, 0], n, d, k, &shift[0], scale, &packed[0], &weight[0], fresh,
+                &labels[0], into)
     if changed < 0:
         raise MemoryError
     return changed
@@ -266,8 +269,8 @@ def update(
 
     Returns sum_k W_k |c_k|^2 - 2 <c_k, S_k> for the centers before the move, the total squared
     movement, and the largest squared norm of the centers after it. A cluster without members gets
-    exact zeros and the center of the heaviest cluster. `slack` is a relative bound on the rounding of
-    a norm.
+    exact zeros and the center of the heaviest cluster. `slack` is a relative bound on the rounding
+    of a norm.
     """
     cdef Py_ssize_t k = sums.shape[0], d = sums.shape[1], j, t, heaviest = 0, source
     cdef double inertia = 0, total = 0, largest = 0, own, moved, norm, product, old
@@ -397,7 +400,8 @@ def nearest(
         if floating is float:
             if lane_ids == NULL:
                 done = step_points_float(
-                    &X[0, 0], n, d, k, &shift[0], <float> scale, &packed[0], NULL, 0, &labels[0], nothing)
+                    &X[0, 0], n, d, k, &shift[0], <float> scale, &packed[0], NULL, 0,
+                    &labels[0], nothing)
             else:
                 done = (step_skipping_float if skip else step_panels_float)(
                     &X[0, 0], n, d, &shift[0], <float> scale, &packed[0], lane_ids,
@@ -405,7 +409,8 @@ def nearest(
         else:
             if lane_ids == NULL:
                 done = step_points_double(
-                    &X[0, 0], n, d, k, &shift[0], scale, &packed[0], NULL, 0, &labels[0], nothing)
+                    &X[0, 0], n, d, k, &shift[0], scale, &packed[0], NULL, 0,
+                    &labels[0], nothing)
             else:
                 done = (step_skipping_double if skip else step_panels_double)(
                     &X[0, 0], n, d, &shift[0], scale, &packed[0], lane_ids,

@@ -56,7 +56,8 @@ def column_moments(const floating[:, ::1] X, const double[::1] weight,
                    double[::1] mean, double[::1] square):
     """Fill mean (d,) and square (d,) = sum w (x - mean)^2.
 
-    Returns the total weight; a NaN or infinity in any row leaves a non-finite mean or square. Raises MemoryError.
+    Returns the total weight; a NaN or infinity in any row leaves a non-finite mean or square.
+    Raises MemoryError.
     """
     cdef Py_ssize_t n = X.shape[0], d = X.shape[1], start, b
     cdef double total = 0.0
