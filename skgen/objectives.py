@@ -1,0 +1,154 @@
+"""Penalized mean loss of linear scores.
+
+    J(w) = (1 / S) sum_i s_i loss(W (x_i - origin) + b, y_i) + penalty(w),     S = sum_i s_i
+
+with w = [W.ravel(), b]. One read of the data gives value and gradient, and where asked the
+Hessian. An origin near the data keeps digits when columns lie far from zero; it only moves b.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from skgen import kernels
+from skgen.parameters import Layout
+
+
+@dataclass(slots=True)
+class LossSum:
+    """Weighted loss, its gradient (K, d + 1), and its Hessian (K (d + 1))^2 or None.
+
+    The last column of each class belongs to the intercept.
+    """
+
+    value: float
+    gradient: np.ndarray
+    hessian: np.ndarray | None = None
+
+    def merge(self, other):
+        self.value += other.value
+        self.gradient += other.gradient
+        if self.hessian is not None:
+            self.hessian += other.hessian
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class LinearParams:
+    """What a block needs: W (K, d) and b (K,), the loss, the origin, the order of derivatives."""
+
+    coef: np.ndarray
+    intercept: np.ndarray
+    loss: object
+    origin: np.ndarray | None
+    with_hessian: bool = False
+
+
+class LinearObjective:
+    """Value, gradient and Hessian of J at flat parameters.
+
+    Parameters
+    ----------
+    loss : a loss of `skgen.losses`
+    n_outputs, n_features : int
+    fit_intercept : bool
+    penalty : ElasticNet
+    origin : ndarray of shape (d,), or None for zero
+    """
+
+    def __init__(self, loss, n_outputs, n_features, fit_intercept, penalty, origin=None):
+        self.loss, self.penalty, self.origin = loss, penalty, origin
+        self.fit_intercept = fit_intercept
+        shapes = {"coef": (n_outputs, n_features)}
+        if fit_intercept:
+            shapes["intercept"] = (n_outputs,)
+        self.layout = Layout(**shapes)
+        self.n_parameters = self.layout.size
+
+    @property
+    def l1(self):
+        """Strength of the absolute penalty per coordinate."""
+        return self.penalty.l1
+
+    def parts(self, w):
+        """W and b of `w`."""
+        views = self.layout.views(w)
+        return views["coef"], views.get("intercept", np.zeros(len(views["coef"])))
+
+    def value_and_gradient(self, w, rows):
+        """The smooth part of J and its gradient (p,)."""
+        total = self._sum(w, rows, False)
+        value, gradient = self._mean(total, rows)
+        squared, slope = self.penalty.squared(w)
+        return value + squared, gradient + slope
+
+    def value_gradient_hessian(self, w, rows):
+        """The smooth part of J, its gradient (p,) and Hessian (p, p)."""
+        total = self._sum(w, rows, True)
+        value, gradient = self._mean(total, rows)
+        squared, slope = self.penalty.squared(w)
+        hessian = self._ordered(total.hessian / rows.weight_sum)
+        hessian[np.diag_indices_from(hessian)] += self.penalty.l2
+        return value + squared, gradient + slope, hessian
+
+    def _sum(self, w, rows, with_hessian):
+        coef, intercept = self.parts(w)
+        params = LinearParams(coef, intercept, self.loss, self.origin, with_hessian)
+        return rows.sum(add_rows, params)
+
+    def _mean(self, total, rows):
+        scale = 1.0 / rows.weight_sum
+        d = total.gradient.shape[1] - 1
+        if self.fit_intercept:
+            gradient = self.layout.pack(
+                coef=total.gradient[:, :d], intercept=total.gradient[:, d]
+            )
+        else:
+            gradient = total.gradient[:, :d].ravel()
+        return total.value * scale, gradient * scale
+
+    def _ordered(self, hessian):
+        """From (class, feature or intercept) pairs to the order of w."""
+        k, d = self.layout.shapes["coef"]
+        index = np.arange(k * (d + 1)).reshape(k, d + 1)
+        order = index[:, :d].ravel()
+        if self.fit_intercept:
+            order = np.concatenate([order, index[:, d]])
+        return hessian[np.ix_(order, order)]
+
+
+def add_rows(block, params):
+    """`LossSum` of one block."""
+    k, d = params.coef.shape
+    gradient = np.zeros((k, d + 1))
+    hessian = np.zeros((k * (d + 1),) * 2) if params.with_hessian else None
+    value = add_in_numpy(block, params, gradient, hessian)
+    return LossSum(value, gradient, hessian)
+
+
+def centered(block, origin):
+    """The rows of the block as float64, minus the origin."""
+    if sparse.issparse(block.X) or origin is None:
+        return block.X.astype(np.float64, copy=False)
+    return block.X.astype(np.float64) - origin
+
+
+def add_in_numpy(block, params, gradient, hessian):
+    """What the compiled passes do, for any loss; CSR stays CSR but for the Hessian."""
+    Z = centered(block, params.origin)
+    raw = Z @ params.coef.T + params.intercept
+    value, slope = params.loss.value_and_gradient(raw, block.target, block.weight)
+    gradient[:, :-1] += (Z.T @ slope).T
+    gradient[:, -1] += slope.sum(axis=0)
+    if hessian is not None:
+        if sparse.issparse(Z):
+            Z = Z.toarray()
+        curvature = params.loss.curvature(raw, block.weight)
+        k, p = gradient.shape
+        Z = np.column_stack([Z, np.ones(len(Z))])
+        for a in range(k):
+            for b in range(k):
+                part = (Z * curvature[:, a, b, None]).T @ Z
+                hessian[a * p : (a + 1) * p, b * p : (b + 1) * p] += part
+    return value
