@@ -101,9 +101,7 @@ class LinearObjective:
         scale = 1.0 / rows.weight_sum
         d = total.gradient.shape[1] - 1
         if self.fit_intercept:
-            gradient = self.layout.pack(
-                coef=total.gradient[:, :d], intercept=total.gradient[:, d]
-            )
+            gradient = self.layout.pack(coef=total.gradient[:, :d], intercept=total.gradient[:, d])
         else:
             gradient = total.gradient[:, :d].ravel()
         return total.value * scale, gradient * scale

@@ -102,7 +102,9 @@ class DescentMonitor:
         stop = self.run.end(lambda: self.attributes(params))
         if self.reached(value, gradient_norm, gap):
             self.converged = True
-            self.reason = f"gradient norm {gradient_norm:.2g} and gap {gap:.2g} within tol={self.tol:g}"
+            self.reason = (
+                f"gradient norm {gradient_norm:.2g} and gap {gap:.2g} within tol={self.tol:g}"
+            )
         elif stop:
             self.reason = "stopped by a callback"
         return self.converged or stop

@@ -1,0 +1,1 @@
+"""Linear classifiers: the perceptron, logistic and softmax regression."""
