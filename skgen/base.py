@@ -214,7 +214,7 @@ def encode_labels(y):
             numbers = np.flatnonzero(present)
             table = np.zeros(span, dtype=np.int32)
             table[numbers] = np.arange(len(numbers))
-            return (numbers + int(low)).astype(y.dtype), table[offsets]
+            return numbers.astype(y.dtype) + low, table[offsets]
     classes, codes = np.unique(y, return_inverse=True)
     return classes, codes.astype(np.int32)
 
@@ -437,6 +437,12 @@ class RunTask:
         self.current = self.context.subcontext(task_name="iteration")
         self.current.call_on_fit_task_begin(estimator=self.task.estimator, **self.task.data)
 
+    def leave_empty(self, count):
+        """Begin and end `count` tasks in which nothing happens."""
+        for _ in range(count):
+            self.begin()
+            self.current.call_on_fit_task_end(estimator=self.task.estimator, **self.task.data)
+
     def end(self, attributes):
         """Whether a callback asks to stop; `attributes` returns the fitted attributes so far."""
         self.attributes = attributes
@@ -451,6 +457,9 @@ class UnwatchedRun:
     """A run nobody watches."""
 
     def begin(self):
+        """Nothing to tell."""
+
+    def leave_empty(self, count):
         """Nothing to tell."""
 
     def end(self, attributes):

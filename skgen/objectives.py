@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from skgen import kernels
 from skgen.parameters import Layout
 
 
@@ -55,9 +54,13 @@ class LinearObjective:
     fit_intercept : bool
     penalty : ElasticNet
     origin : ndarray of shape (d,), or None for zero
+    spread : ndarray of shape (d,), or None for ones
+        Standard deviations of the columns, for judging gradients.
     """
 
-    def __init__(self, loss, n_outputs, n_features, fit_intercept, penalty, origin=None):
+    def __init__(
+        self, loss, n_outputs, n_features, fit_intercept, penalty, origin=None, spread=None
+    ):
         self.loss, self.penalty, self.origin = loss, penalty, origin
         self.fit_intercept = fit_intercept
         shapes = {"coef": (n_outputs, n_features)}
@@ -65,6 +68,9 @@ class LinearObjective:
             shapes["intercept"] = (n_outputs,)
         self.layout = Layout(**shapes)
         self.n_parameters = self.layout.size
+        spread = np.ones(n_features) if spread is None else np.maximum(spread, 1.0)
+        units = {"coef": spread, "intercept": 1.0}
+        self.unit = self.layout.pack(**{name: units[name] for name in shapes})
 
     @property
     def l1(self):
@@ -75,6 +81,17 @@ class LinearObjective:
         """W and b of `w`."""
         views = self.layout.views(w)
         return views["coef"], views.get("intercept", np.zeros(len(views["coef"])))
+
+    def gradient_norm(self, gradient):
+        """The largest slope, per unit of a column or per its standard deviation if that is more.
+
+        Where columns are large, rounding alone moves plain slopes by more than any tolerance.
+        """
+        return float((np.abs(gradient) / self.unit).max())
+
+    def raw(self, block, coef, intercept):
+        """Scores of a block in float64, (b, K)."""
+        return centered(block, self.origin) @ coef.T + intercept
 
     def value_and_gradient(self, w, rows):
         """The smooth part of J and its gradient (p,)."""
