@@ -49,7 +49,7 @@ typedef struct {
 enum { LEARNER_SIZE = sizeof(learner) / sizeof(double) };
 
 /* Everything one call works on. weight and share may be NULL for ones. gain (n_learners, 2) multiplies
- * the step at rows of negative and of positive sign; for the multiclass rule gain is (classes). */
+ * the step at rows of negative and of positive sign; for the multiclass rule the second is the class's. */
 typedef struct {
     const void *data, *indices, *indptr;
     ptrdiff_t d;

@@ -199,16 +199,17 @@ INLINE int T(visit)(const lesson *p, ptrdiff_t k, ptrdiff_t i, T(row) row, const
     int sign = p->target[i] == p->positive[k];
     double f = one->scale * T(dot)(row, p->vector + k * p->d, storage) + one->intercept;
     double z = sign ? f : -f, share = p->share ? p->share[i] : 1.0;
-    int right = z > 0;
-    if (p->pocket && !right && one->run > one->longest) return 1;
+    double step = p->eta * p->gain[2 * k + sign] * (p->weight ? p->weight[i] : 1.0);
+    int right = z > 0, moves = !right && step > 0;
+    if (p->pocket && moves && one->run > one->longest) return 1;
+    /* A row of weight zero costs the objective, as it stands in the file, but is no mistake. */
     one->overflows += !(fabs(f) <= DBL_MAX);
     if (penalty != FREE) T(shrink)(p, one, k, 1, share);
-    if (!right) {
-        double step = p->eta * p->gain[2 * k + sign] * (p->weight ? p->weight[i] : 1.0);
-        one->loss -= share * z;
+    if (!right) one->loss -= share * z;
+    if (moves) {
         one->mistakes += 1;
         one->run = 0;
-        if (step > 0) T(move)(p, k, row, sign ? step : -step, one, storage, penalty);
+        T(move)(p, k, row, sign ? step : -step, one, storage, penalty);
     } else {
         one->run += 1;
     }
@@ -237,18 +238,16 @@ INLINE int T(visit_classes)(const lesson *p, ptrdiff_t i, T(row) row, const int 
             rival = k;
         }
     }
-    int right = own > best;
-    if (p->pocket && !right && shared->run > shared->longest) return 1;
+    double step = p->eta * p->gain[2 * truth + 1] * (p->weight ? p->weight[i] : 1.0);
+    int right = own > best, moves = !right && step > 0;
+    if (p->pocket && moves && shared->run > shared->longest) return 1;
     if (penalty != FREE) T(shrink)(p, shared, 0, p->n_active, share);
-    if (!right) {
-        double step = p->eta * p->gain[truth] * (p->weight ? p->weight[i] : 1.0);
-        shared->loss += share * (best - own);
+    if (!right) shared->loss += share * (best - own);
+    if (moves) {
         shared->mistakes += 1;
         shared->run = 0;
-        if (step > 0) {
-            T(move)(p, truth, row, step, shared, storage, penalty);
-            T(move)(p, rival, row, -step, shared, storage, penalty);
-        }
+        T(move)(p, truth, row, step, shared, storage, penalty);
+        T(move)(p, rival, row, -step, shared, storage, penalty);
     } else {
         shared->run += 1;
     }
