@@ -9,7 +9,16 @@ from importlib import import_module
 from importlib.util import find_spec
 
 LEVELS = ("baseline", "avx2", "avx512")
-FAMILIES = ("moments", "seeding", "sparse", "kmeans", "gaussian")
+FAMILIES = (
+    "moments",
+    "kmeans",
+    "gaussian",
+    "seeding",
+    "linear",
+    "sparse",
+    "sparse_linear",
+    "perceptron",
+)
 
 
 def available_levels():
