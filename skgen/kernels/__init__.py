@@ -18,6 +18,7 @@ FAMILIES = (
     "sparse",
     "sparse_linear",
     "perceptron",
+    "coordinate",
 )
 
 
