@@ -14,6 +14,10 @@ from scipy import sparse
 from skgen.parameters import Layout
 
 
+# Preconditioners leave out rows with less curvature than this share of the mean.
+NEGLIGIBLE_CURVATURE = 0.3
+
+
 @dataclass(slots=True)
 class LossSum:
     """Weighted loss, its gradient (K, d + 1), and its Hessian (K (d + 1))^2 or None.
@@ -109,6 +113,24 @@ class LinearObjective:
         hessian[np.diag_indices_from(hessian)] += self.penalty.l2
         return value + squared, gradient + slope, hessian
 
+    def class_curvature(self, w, rows):
+        """Yields for every class its own block (q, q) of the Hessian, q = d + 1 with an intercept.
+
+        Blocks between classes are not formed. For two classes the one block is the Hessian.
+        """
+        coef, intercept = self.parts(w)
+        k = len(coef)
+        q = coef.shape[1] + self.fit_intercept
+        params = LinearParams(coef, intercept, self.loss, self.origin)
+        curvature = rows.map(row_curvature, params, np.empty((rows.n_rows, k), dtype=rows.dtype))
+        squared = self.layout.views(self.penalty.l2)
+        for number in range(k):
+            total = rows.sum(add_gram, (curvature[:, number], self.origin))
+            block = total.gram[:q, :q] / rows.weight_sum
+            strengths = [part[number].ravel() for part in squared.values()]
+            block[np.diag_indices(q)] += np.concatenate(strengths)
+            yield block
+
     def _sum(self, w, rows, with_hessian):
         coef, intercept = self.parts(w)
         params = LinearParams(coef, intercept, self.loss, self.origin, with_hessian)
@@ -131,6 +153,43 @@ class LinearObjective:
         if self.fit_intercept:
             order = np.concatenate([order, index[:, d]])
         return hessian[np.ix_(order, order)]
+
+
+@dataclass(slots=True)
+class GramSum:
+    """Weighted sum of z z' with z = (x - origin, 1)."""
+
+    gram: np.ndarray
+
+    def merge(self, other):
+        self.gram += other.gram
+        return self
+
+
+def row_curvature(block, params):
+    """Weighted second derivative of the loss by the score of each class, (b, K)."""
+    Z = block.X if params.origin is None else block.X - params.origin
+    raw = Z @ params.coef.T.astype(Z.dtype) + params.intercept.astype(Z.dtype)
+    share = params.loss.predict(raw)
+    if len(params.coef) == 1:
+        share = share[:, 1:]
+    return block.weight[:, None] * share * (1.0 - share)
+
+
+def add_gram(block, params):
+    """`GramSum` of one block; rows whose curvature is a small part of the mean are left out."""
+    curvature, origin = params
+    curvature = curvature[block.span]
+    chosen = np.flatnonzero(curvature > NEGLIGIBLE_CURVATURE * curvature.mean())
+    curvature = curvature[chosen]
+    Z = block.X[chosen]
+    if origin is not None:
+        Z -= origin
+    root = np.sqrt(curvature)[:, None]
+    scaled = np.empty((len(root), Z.shape[1] + 1), dtype=Z.dtype)
+    np.multiply(Z, root, out=scaled[:, :-1])
+    scaled[:, -1:] = root
+    return GramSum((scaled.T @ scaled).astype(np.float64))
 
 
 def add_rows(block, params):

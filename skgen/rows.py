@@ -117,6 +117,22 @@ class Rows:
         """Rows `indices` as a new array (CSR stays CSR)."""
         return self.X[np.asarray(indices)]
 
+    def sample(self, n_rows):
+        """About `n_rows` of the rows, spread evenly: one of every stretch, by a fixed draw.
+
+        Which of a stretch is drawn at random, so that periods in the data do not show; the draw
+        depends on the shape alone.
+        """
+        stretch = max(1, self.n_rows // max(n_rows, 1))
+        starts = np.arange(0, self.n_rows - stretch + 1, stretch)
+        drawn = starts + np.random.default_rng(0).integers(stretch, size=len(starts))
+        return Rows(
+            self.X[drawn],
+            None if self.weight is None else self.weight[drawn],
+            None if self.target is None else self.target[drawn],
+            n_threads=self.n_threads,
+        )
+
     def sum(self, f, params=None):
         """Merge ``f(block, params)`` over all blocks; `merge` may reuse its left operand."""
         if self.n_blocks == 1:

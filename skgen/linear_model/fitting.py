@@ -15,7 +15,10 @@ from skgen.losses import LogLoss, SoftmaxLoss
 from skgen.objectives import LinearObjective
 from skgen.penalties import ElasticNet
 from skgen.rows import Rows
+from skgen.base import UNWATCHED
+from skgen.solvers.monitor import DescentMonitor
 from skgen.solvers.newton import newton
+from skgen.solvers.sampled import sample_size, sampled
 
 # Squares of numbers between these have room for sums and products.
 MODERATE = {4: (1e-12, 1e12), 8: (1e-60, 1e60)}
@@ -23,6 +26,9 @@ MODERATE = {4: (1e-12, 1e12), 8: (1e-60, 1e60)}
 HESSIAN_PARAMETERS = 600
 # ... and so many multiplications a pass.
 HESSIAN_WORK = 4e9
+# How far the problem of a sample is solved: to its own accuracy.
+SAMPLE_ITERATIONS = 50
+SAMPLE_TOL = 1e-3
 # Without a penalty, separation is looked for once the mean loss is below this.
 SUSPICIOUS_LOSS = 0.05
 # A margin is positive if it is by this share of the largest score.
@@ -115,8 +121,22 @@ class LinearFit:
 
     def solve(self, w, monitor):
         """Minimize; the `Solution`."""
-        solution = newton(self.objective, w, self.rows, monitor)
-        return solution
+        if self.forms_hessian():
+            return newton(self.objective, w, self.rows, monitor)
+        return sampled(self.objective, w, self.rows, monitor, self.solve_sample)
+
+    def forms_hessian(self):
+        """Whether Newton's method on all rows is the cheapest way."""
+        p, d = self.objective.n_parameters, self.rows.n_features
+        few_rows = sample_size(self.rows.n_rows, d) == self.rows.n_rows
+        return p <= HESSIAN_PARAMETERS and few_rows and self.rows.n_rows * p**2 <= HESSIAN_WORK
+
+    def solve_sample(self, objective, w, rows):
+        """Parameters near the optimum of a sample."""
+        monitor = DescentMonitor(SAMPLE_ITERATIONS, SAMPLE_TOL, UNWATCHED, None)
+        if objective.n_parameters <= HESSIAN_PARAMETERS:
+            return newton(objective, w, rows, monitor).params
+        return sampled(objective, w, rows, monitor, None).params
 
     def separates(self, w):
         """Whether the scores at `w` put every row on the side of its class."""
