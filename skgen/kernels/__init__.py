@@ -9,11 +9,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 LEVELS = ("baseline", "avx2", "avx512")
-<<<<<<< HEAD
-FAMILIES = ("moments", "seeding", "sparse", "sparse_linear", "kmeans", "gaussian")
-=======
-FAMILIES = ("moments", "seeding", "sparse", "kmeans", "gaussian", "linear")
->>>>>>> b7e4af406c0c7dfc6eba259ed315f548e4e03f44
+FAMILIES = ("moments", "seeding", "sparse", "sparse_linear", "kmeans", "gaussian", "linear")
 
 
 def available_levels():
