@@ -13,7 +13,6 @@ from scipy import sparse
 
 from skgen.parameters import Layout
 
-
 # Preconditioners leave out rows with less curvature than this share of the mean.
 NEGLIGIBLE_CURVATURE = 0.3
 
@@ -113,6 +112,16 @@ class LinearObjective:
         hessian[np.diag_indices_from(hessian)] += self.penalty.l2
         return value + squared, gradient + slope, hessian
 
+    def class_diagonal(self, w, rows):
+        """The diagonal of the Hessian, (p,)."""
+        coef, intercept = self.parts(w)
+        params = LinearParams(coef, intercept, self.loss, self.origin)
+        total = rows.sum(add_diagonal, params).diagonal / rows.weight_sum
+        parts = {"coef": total[:, :-1]}
+        if self.fit_intercept:
+            parts["intercept"] = total[:, -1]
+        return self.layout.pack(**parts) + self.penalty.l2
+
     def class_curvature(self, w, rows):
         """Yields for every class its own block (q, q) of the Hessian, q = d + 1 with an intercept.
 
@@ -166,6 +175,34 @@ class GramSum:
         return self
 
 
+@dataclass(slots=True)
+class DiagonalSum:
+    """Diagonal of the Hessian by class, the intercept last, (K, d + 1)."""
+
+    diagonal: np.ndarray
+
+    def merge(self, other):
+        self.diagonal += other.diagonal
+        return self
+
+
+def add_diagonal(block, params):
+    """`DiagonalSum` of one block."""
+    k, d = params.coef.shape
+    diagonal = np.zeros((k, d + 1))
+    if sparse.issparse(block.X) and hasattr(params.loss, "add_sparse_diagonal"):
+        unused = np.zeros((2, k, d + 1))
+        params.loss.add_sparse_diagonal(
+            block, params.coef, params.intercept, unused[0], diagonal, unused[1]
+        )
+        return DiagonalSum(diagonal)
+    curvature = row_curvature(block, params).astype(np.float64)
+    Z = centered(block, params.origin)
+    diagonal[:, :-1] = (Z.power(2) if sparse.issparse(Z) else Z * Z).T.dot(curvature).T
+    diagonal[:, -1] = curvature.sum(axis=0)
+    return DiagonalSum(diagonal)
+
+
 def row_curvature(block, params):
     """Weighted second derivative of the loss by the score of each class, (b, K)."""
     Z = block.X if params.origin is None else block.X - params.origin
@@ -197,7 +234,14 @@ def add_rows(block, params):
     k, d = params.coef.shape
     gradient = np.zeros((k, d + 1))
     hessian = np.zeros((k * (d + 1),) * 2) if params.with_hessian else None
-    value = add_in_numpy(block, params, gradient, hessian)
+    given = params.coef, params.intercept, gradient
+    if sparse.issparse(block.X) and hessian is None and hasattr(params.loss, "add_sparse"):
+        value = params.loss.add_sparse(block, *given)
+    elif not sparse.issparse(block.X) and hasattr(params.loss, "add_dense"):
+        origin = np.zeros(d, block.X.dtype) if params.origin is None else params.origin
+        value = params.loss.add_dense(block, origin, *given, hessian)
+    else:
+        value = add_in_numpy(block, params, gradient, hessian)
     return LossSum(value, gradient, hessian)
 
 

@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 LEVELS = ("baseline", "avx2", "avx512")
-FAMILIES = ("moments", "seeding", "sparse", "sparse_linear", "kmeans", "gaussian", "linear")
+FAMILIES = ("moments", "seeding", "sparse", "kmeans", "gaussian", "linear", "sparse_linear")
 
 
 def available_levels():

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from skgen.base import UNWATCHED
 from skgen.losses import LogLoss, SoftmaxLoss
 from skgen.objectives import LinearObjective
 from skgen.penalties import ElasticNet
 from skgen.rows import Rows
-from skgen.base import UNWATCHED
 from skgen.solvers.monitor import DescentMonitor
 from skgen.solvers.newton import newton
 from skgen.solvers.sampled import sample_size, sampled

@@ -63,8 +63,7 @@ def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None):
             break
         if there is None:
             monitor.settle(
-                "no step lowers the objective beyond rounding; gradient norm"
-                f" {gradient_norm:.2g}",
+                f"no step lowers the objective beyond rounding; gradient norm {gradient_norm:.2g}",
                 gap <= max(noise, 1e-3 * monitor.tol) * max(abs(here.value), 1e-6),
             )
             break
