@@ -11,18 +11,28 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from skgen.base import UNWATCHED
 from skgen.losses import LogLoss, SoftmaxLoss
 from skgen.objectives import LinearObjective
 from skgen.penalties import ElasticNet
 from skgen.rows import Rows
+from skgen.solvers.lbfgs import lbfgs
+from skgen.solvers.monitor import DescentMonitor
 from skgen.solvers.newton import newton
+from skgen.solvers.proximal import proximal_newton
+from skgen.solvers.sampled import sample_size, sampled
 
 # Squares of numbers between these have room for sums and products.
 MODERATE = {4: (1e-12, 1e12), 8: (1e-60, 1e60)}
 # Full Hessians are formed up to so many parameters ...
-HESSIAN_PARAMETERS = 600
+HESSIAN_PARAMETERS = 1500
 # ... and so many multiplications a pass.
-HESSIAN_WORK = 4e9
+HESSIAN_WORK = 2e8
+# The Hessian of a sample is formed up to so many multiplications a step.
+SAMPLE_HESSIAN_WORK = 4e9
+# How far the problem of a sample is solved: to its own accuracy.
+SAMPLE_ITERATIONS = 50
+SAMPLE_TOL = 1e-3
 # Without a penalty, separation is looked for once the mean loss is below this.
 SUSPICIOUS_LOSS = 0.05
 # A margin is positive if it is by this share of the largest score.
@@ -115,8 +125,33 @@ class LinearFit:
 
     def solve(self, w, monitor):
         """Minimize; the `Solution`."""
-        solution = newton(self.objective, w, self.rows, monitor)
-        return solution
+        if not self.objective.penalty.smooth:
+            return proximal_newton(self.objective, w, self.rows, monitor)
+        if sparse.issparse(self.rows.X):
+            return self.solve_sparse(w, monitor)
+        if self.forms_hessian():
+            return newton(self.objective, w, self.rows, monitor)
+        finish = newton if self.objective.n_parameters <= HESSIAN_PARAMETERS else None
+        return sampled(self.objective, w, self.rows, monitor, self.solve_sample, finish)
+
+    def solve_sparse(self, w, monitor):
+        """L-BFGS started from the diagonal of the Hessian at `w`."""
+        diagonal = self.objective.class_diagonal(w, self.rows)
+        inverse = 1.0 / np.maximum(diagonal, 1e-12 * diagonal.max())
+        return lbfgs(self.objective, w, self.rows, monitor, precondition=inverse.__mul__)
+
+    def forms_hessian(self):
+        """Whether Newton's method on all rows is the cheapest way."""
+        p, d = self.objective.n_parameters, self.rows.n_features
+        few_rows = sample_size(self.rows.n_rows, d) == self.rows.n_rows
+        return p <= HESSIAN_PARAMETERS and few_rows and self.rows.n_rows * p**2 <= HESSIAN_WORK
+
+    def solve_sample(self, objective, w, rows):
+        """Parameters near the optimum of a sample."""
+        monitor = DescentMonitor(SAMPLE_ITERATIONS, SAMPLE_TOL, UNWATCHED, None)
+        if objective.n_parameters**2 * rows.n_rows <= SAMPLE_HESSIAN_WORK:
+            return newton(objective, w, rows, monitor).params
+        return sampled(objective, w, rows, monitor, None).params
 
     def separates(self, w):
         """Whether the scores at `w` put every row on the side of its class."""

@@ -203,21 +203,23 @@ class LogisticRegression(LinearClassifier, Estimator):
             columns = column_moments(rows)
             require_finite(self, rows.X, columns.finite)
             problem = self._problem(C, l1_ratio, len(classes), rows.weight_sum)
+            dtype = np.dtype(np.float64) if self.solver == "liblinear" else rows.dtype
             fit = LinearFit(problem, rows, columns)
-            task = FitTask(self, X, y, sample_weight, max_iter=self.max_iter)
+            # scikit-learn's L-BFGS leaves one task empty; who counts tasks may rely on it.
+            extra = self.solver == "lbfgs"
+            task = FitTask(self, X, y, sample_weight, max_iter=max(self.max_iter, 1) + extra)
             with task.restart() as run:
                 monitor = DescentMonitor(
                     self.max_iter,
                     self.tol,
                     run,
-                    lambda w: fitted_parameters(fit, w, rows.dtype) | {"classes_": classes},
+                    lambda w: fitted_parameters(fit, w, dtype) | {"classes_": classes},
                     report if self.verbose else None,
                 )
                 solution = fit.solve(self._start(fit, classes), monitor)
-                if self.solver == "lbfgs":
-                    run.leave_empty(1 if monitor.history else 2)
+                run.leave_empty(extra + (not monitor.history))
             separable = problem.unpenalized and fit.separates(solution.params)
-        self._set_fitted(fit, classes, solution, monitor, separable, rows.dtype)
+        self._set_fitted(fit, classes, solution, monitor, separable, dtype)
         task.end()
         return self
 
