@@ -16,8 +16,10 @@ from skgen.losses import LogLoss, SoftmaxLoss
 from skgen.objectives import LinearObjective
 from skgen.penalties import ElasticNet
 from skgen.rows import Rows
+from skgen.solvers.lbfgs import lbfgs
 from skgen.solvers.monitor import DescentMonitor
 from skgen.solvers.newton import newton
+from skgen.solvers.proximal import proximal_newton
 from skgen.solvers.sampled import sample_size, sampled
 
 # Squares of numbers between these have room for sums and products.
@@ -123,10 +125,20 @@ class LinearFit:
 
     def solve(self, w, monitor):
         """Minimize; the `Solution`."""
+        if not self.objective.penalty.smooth:
+            return proximal_newton(self.objective, w, self.rows, monitor)
+        if sparse.issparse(self.rows.X) and not self.forms_hessian():
+            return self.solve_sparse(w, monitor)
         if self.forms_hessian():
             return newton(self.objective, w, self.rows, monitor)
         finish = newton if self.objective.n_parameters <= HESSIAN_PARAMETERS else None
         return sampled(self.objective, w, self.rows, monitor, self.solve_sample, finish)
+
+    def solve_sparse(self, w, monitor):
+        """L-BFGS started from the diagonal of the Hessian at `w`."""
+        diagonal = self.objective.class_diagonal(w, self.rows)
+        inverse = 1.0 / np.maximum(diagonal, 1e-12 * diagonal.max())
+        return lbfgs(self.objective, w, self.rows, monitor, precondition=inverse.__mul__)
 
     def forms_hessian(self):
         """Whether Newton's method on all rows is the cheapest way."""
