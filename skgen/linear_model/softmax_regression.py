@@ -60,8 +60,8 @@ class SoftmaxRegression(LinearClassifier, Estimator):
         Inverse strength of the penalty; ``np.inf`` for none.
     l1_ratio : float, default=0.0
         Share of the absolute penalty, in [0, 1]. Minibatch solvers apply it as a proximal map
-        after each step, which gives exact zeros.
-    temperature : float, default=1.0
+        after each step; noise of the batches may leave fewer zeros than the optimum has.
+    temperature : float in [1e-9, 1e9], default=1.0
         Divides the scores before the softmax: below 1 sharpens decisions. A fit at temperature T
         gives T times the weights of a fit at 1 with ``C / T^2`` (for the squared penalty).
     fit_intercept : bool, default=True
@@ -170,7 +170,7 @@ class SoftmaxRegression(LinearClassifier, Estimator):
     _parameter_constraints = {
         "C": [Interval(Real, 0, None, closed="right")],
         "l1_ratio": [Interval(Real, 0, 1, closed="both")],
-        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "temperature": [Interval(Real, 1e-9, 1e9, closed="both")],
         "fit_intercept": ["boolean"],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "solver": [StrOptions({"auto", *RULES})],
