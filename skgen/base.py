@@ -214,7 +214,7 @@ def encode_labels(y):
             numbers = np.flatnonzero(present)
             table = np.zeros(span, dtype=np.int32)
             table[numbers] = np.arange(len(numbers))
-            return (numbers + int(low)).astype(y.dtype), table[offsets]
+            return numbers.astype(y.dtype) + low, table[offsets]
     classes, codes = np.unique(y, return_inverse=True)
     return classes, codes.astype(np.int32)
 
@@ -435,7 +435,17 @@ class RunTask:
 
     def begin(self):
         self.current = self.context.subcontext(task_name="iteration")
-        self.current.call_on_fit_task_begin(estimator=self.task.estimator, **self.task.data)
+        self.current.call_on_fit_task_begin(
+            estimator=self.task.estimator,
+            **self.task.data,
+            reconstruction_attributes=self.attributes,
+        )
+
+    def leave_empty(self, count):
+        """Begin and end `count` tasks in which nothing happens."""
+        for _ in range(count):
+            self.begin()
+            self.current.call_on_fit_task_end(estimator=self.task.estimator, **self.task.data)
 
     def end(self, attributes):
         """Whether a callback asks to stop; `attributes` returns the fitted attributes so far."""
@@ -451,6 +461,9 @@ class UnwatchedRun:
     """A run nobody watches."""
 
     def begin(self):
+        """Nothing to tell."""
+
+    def leave_empty(self, count):
         """Nothing to tell."""
 
     def end(self, attributes):

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from skgen import kernels
 from skgen.parameters import Layout
+
+# Preconditioners leave out rows with less curvature than this share of the mean.
+NEGLIGIBLE_CURVATURE = 0.3
 
 
 @dataclass(slots=True)
@@ -55,9 +57,13 @@ class LinearObjective:
     fit_intercept : bool
     penalty : ElasticNet
     origin : ndarray of shape (d,), or None for zero
+    spread : ndarray of shape (d,), or None for ones
+        Standard deviations of the columns, for judging gradients.
     """
 
-    def __init__(self, loss, n_outputs, n_features, fit_intercept, penalty, origin=None):
+    def __init__(
+        self, loss, n_outputs, n_features, fit_intercept, penalty, origin=None, spread=None
+    ):
         self.loss, self.penalty, self.origin = loss, penalty, origin
         self.fit_intercept = fit_intercept
         shapes = {"coef": (n_outputs, n_features)}
@@ -65,6 +71,9 @@ class LinearObjective:
             shapes["intercept"] = (n_outputs,)
         self.layout = Layout(**shapes)
         self.n_parameters = self.layout.size
+        spread = np.ones(n_features) if spread is None else np.maximum(spread, 1.0)
+        units = {"coef": spread, "intercept": 1.0}
+        self.unit = self.layout.pack(**{name: units[name] for name in shapes})
 
     @property
     def l1(self):
@@ -75,6 +84,17 @@ class LinearObjective:
         """W and b of `w`."""
         views = self.layout.views(w)
         return views["coef"], views.get("intercept", np.zeros(len(views["coef"])))
+
+    def gradient_norm(self, gradient):
+        """The largest slope, per unit of a column or per its standard deviation if that is more.
+
+        Where columns are large, rounding alone moves plain slopes by more than any tolerance.
+        """
+        return float((np.abs(gradient) / self.unit).max())
+
+    def raw(self, block, coef, intercept):
+        """Scores of a block in float64, (b, K)."""
+        return centered(block, self.origin) @ coef.T + intercept
 
     def value_and_gradient(self, w, rows):
         """The smooth part of J and its gradient (p,)."""
@@ -91,6 +111,34 @@ class LinearObjective:
         hessian = self._ordered(total.hessian / rows.weight_sum)
         hessian[np.diag_indices_from(hessian)] += self.penalty.l2
         return value + squared, gradient + slope, hessian
+
+    def class_diagonal(self, w, rows):
+        """The diagonal of the Hessian, (p,)."""
+        coef, intercept = self.parts(w)
+        params = LinearParams(coef, intercept, self.loss, self.origin)
+        total = rows.sum(add_diagonal, params).diagonal / rows.weight_sum
+        parts = {"coef": total[:, :-1]}
+        if self.fit_intercept:
+            parts["intercept"] = total[:, -1]
+        return self.layout.pack(**parts) + self.penalty.l2
+
+    def class_curvature(self, w, rows):
+        """Yields for every class its own block (q, q) of the Hessian, q = d + 1 with an intercept.
+
+        Blocks between classes are not formed. For two classes the one block is the Hessian.
+        """
+        coef, intercept = self.parts(w)
+        k = len(coef)
+        q = coef.shape[1] + self.fit_intercept
+        params = LinearParams(coef, intercept, self.loss, self.origin)
+        curvature = rows.map(row_curvature, params, np.empty((rows.n_rows, k), dtype=rows.dtype))
+        squared = self.layout.views(self.penalty.l2)
+        for number in range(k):
+            total = rows.sum(add_gram, (curvature[:, number], self.origin))
+            block = total.gram[:q, :q] / rows.weight_sum
+            strengths = [part[number].ravel() for part in squared.values()]
+            block[np.diag_indices(q)] += np.concatenate(strengths)
+            yield block
 
     def _sum(self, w, rows, with_hessian):
         coef, intercept = self.parts(w)
@@ -116,12 +164,84 @@ class LinearObjective:
         return hessian[np.ix_(order, order)]
 
 
+@dataclass(slots=True)
+class GramSum:
+    """Weighted sum of z z' with z = (x - origin, 1)."""
+
+    gram: np.ndarray
+
+    def merge(self, other):
+        self.gram += other.gram
+        return self
+
+
+@dataclass(slots=True)
+class DiagonalSum:
+    """Diagonal of the Hessian by class, the intercept last, (K, d + 1)."""
+
+    diagonal: np.ndarray
+
+    def merge(self, other):
+        self.diagonal += other.diagonal
+        return self
+
+
+def add_diagonal(block, params):
+    """`DiagonalSum` of one block."""
+    k, d = params.coef.shape
+    diagonal = np.zeros((k, d + 1))
+    if sparse.issparse(block.X) and hasattr(params.loss, "add_sparse_diagonal"):
+        unused = np.zeros((2, k, d + 1))
+        params.loss.add_sparse_diagonal(
+            block, params.coef, params.intercept, unused[0], diagonal, unused[1]
+        )
+        return DiagonalSum(diagonal)
+    curvature = row_curvature(block, params).astype(np.float64)
+    Z = centered(block, params.origin)
+    diagonal[:, :-1] = (Z.power(2) if sparse.issparse(Z) else Z * Z).T.dot(curvature).T
+    diagonal[:, -1] = curvature.sum(axis=0)
+    return DiagonalSum(diagonal)
+
+
+def row_curvature(block, params):
+    """Weighted second derivative of the loss by the score of each class, (b, K)."""
+    Z = block.X if params.origin is None else block.X - params.origin
+    raw = Z @ params.coef.T.astype(Z.dtype) + params.intercept.astype(Z.dtype)
+    share = params.loss.predict(raw)
+    if len(params.coef) == 1:
+        share = share[:, 1:]
+    return block.weight[:, None] * share * (1.0 - share)
+
+
+def add_gram(block, params):
+    """`GramSum` of one block; rows whose curvature is a small part of the mean are left out."""
+    curvature, origin = params
+    curvature = curvature[block.span]
+    chosen = np.flatnonzero(curvature > NEGLIGIBLE_CURVATURE * curvature.mean())
+    curvature = curvature[chosen]
+    Z = block.X[chosen]
+    if origin is not None:
+        Z -= origin
+    root = np.sqrt(curvature)[:, None]
+    scaled = np.empty((len(root), Z.shape[1] + 1), dtype=Z.dtype)
+    np.multiply(Z, root, out=scaled[:, :-1])
+    scaled[:, -1:] = root
+    return GramSum((scaled.T @ scaled).astype(np.float64))
+
+
 def add_rows(block, params):
     """`LossSum` of one block."""
     k, d = params.coef.shape
     gradient = np.zeros((k, d + 1))
     hessian = np.zeros((k * (d + 1),) * 2) if params.with_hessian else None
-    value = add_in_numpy(block, params, gradient, hessian)
+    given = params.coef, params.intercept, gradient
+    if sparse.issparse(block.X) and hessian is None and hasattr(params.loss, "add_sparse"):
+        value = params.loss.add_sparse(block, *given)
+    elif not sparse.issparse(block.X) and hasattr(params.loss, "add_dense"):
+        origin = np.zeros(d, block.X.dtype) if params.origin is None else params.origin
+        value = params.loss.add_dense(block, origin, *given, hessian)
+    else:
+        value = add_in_numpy(block, params, gradient, hessian)
     return LossSum(value, gradient, hessian)
 
 

@@ -9,7 +9,16 @@ from importlib import import_module
 from importlib.util import find_spec
 
 LEVELS = ("baseline", "avx2", "avx512")
-FAMILIES = ("moments", "seeding", "sparse", "kmeans", "gaussian", "coordinate")
+FAMILIES = (
+    "moments",
+    "seeding",
+    "sparse",
+    "kmeans",
+    "gaussian",
+    "linear",
+    "sparse_linear",
+    "coordinate",
+)
 
 
 def available_levels():

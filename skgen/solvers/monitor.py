@@ -8,6 +8,9 @@ import math
 
 # Within tol=1e-4 a relative gap of 1e-7 is asked for.
 GAP_SHARE = 1e-3
+# A mean loss (in nats) below which only absolute gaps count: without errors or noise it falls
+# for ever.
+SMALL_LOSS = 1e-6
 
 
 class Monitor:
@@ -90,7 +93,9 @@ class DescentMonitor:
 
     def reached(self, value, gradient_norm, gap):
         """Whether values like these end the run; records nothing."""
-        return gradient_norm <= self.tol and gap <= GAP_SHARE * self.tol * max(abs(value), 1e-30)
+        return gradient_norm <= self.tol and gap <= GAP_SHARE * self.tol * max(
+            abs(value), SMALL_LOSS
+        )
 
     def end(self, value, params, gradient_norm, gap):
         """Record what the iteration reached; whether the run is over."""

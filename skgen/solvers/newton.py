@@ -25,8 +25,7 @@ def newton(objective, w, rows, monitor):
     factor = Factor(hessian)
     # What rounding may do to the value.
     noise = 8.0 * np.finfo(rows.dtype).eps
-    n_iter = 0
-    for n_iter in range(1, monitor.max_iter + 1):
+    while len(monitor.history) < monitor.max_iter:
         monitor.begin()
         step = -factor.solve(gradient)
         slope = float(gradient @ step)
@@ -43,17 +42,19 @@ def newton(objective, w, rows, monitor):
             w, (value, gradient, hessian) = trial, new
             factor = Factor(hessian)
         gap = 0.5 * float(gradient @ factor.solve(gradient))
-        stop = monitor.end(value, w, float(np.abs(gradient).max()), gap)
+        stop = monitor.end(value, w, objective.gradient_norm(gradient), gap)
         if stop:
             break
         if not accepted:
             monitor.settle(
                 "no step lowers the objective beyond rounding; gradient norm"
-                f" {np.abs(gradient).max():.2g}",
-                gap <= max(noise, 1e-3 * monitor.tol) * max(abs(value), 1e-30),
+                f" {objective.gradient_norm(gradient):.2g}",
+                gap <= max(noise, 1e-3 * monitor.tol) * max(abs(value), 1e-6),
             )
             break
-    return Solution(w, value, n_iter, monitor.converged, monitor.reason, monitor.history)
+    return Solution(
+        w, value, len(monitor.history), monitor.converged, monitor.reason, monitor.history
+    )
 
 
 def is_rounding(value, new_value, noise, gradient, new_gradient):

@@ -1,0 +1,67 @@
+"""Large dense problems: the Hessian of a sample preconditions gradients of all rows.
+
+    1. solve the problem on a sample of m rows;  2. H = Hessian of the sample there;
+    3. L-BFGS on all rows from there, started at H^-1 instead of a multiple of the identity.
+
+A sample of m rows knows the Hessian of p parameters to about sqrt(p / m), so every pass over all
+rows divides the error by about sqrt(m / p), where Newton's method would pay n p^2 for it. Byrd,
+Chin, Neveitt and Nocedal (2011); Erdogdu and Montanari (2015).
+"""
+
+import numpy as np
+
+from skgen.solvers.lbfgs import lbfgs
+from skgen.solvers.newton import Factor
+
+# A sample is this share of the rows ...
+SAMPLE_SHARE = 16
+# ... but at least so many per column, and
+ROWS_PER_COLUMN = 8
+# so many in all.
+SMALLEST_SAMPLE = 4096
+
+
+def sample_size(n_rows, n_columns):
+    """Rows of the sample; all rows where sampling does not pay."""
+    wanted = max(n_rows // SAMPLE_SHARE, ROWS_PER_COLUMN * n_columns, SMALLEST_SAMPLE)
+    return wanted if 2 * wanted <= n_rows else n_rows
+
+
+def sampled(objective, w, rows, monitor, solve_sample):
+    """Minimize from `w`; ``solve_sample(objective, w, rows)`` returns better parameters."""
+    size = sample_size(rows.n_rows, rows.n_features)
+    if size < rows.n_rows:
+        part = rows.sample(size)
+        w = solve_sample(objective, w, part)
+    else:
+        part = rows
+    return lbfgs(objective, w, rows, monitor, precondition=Preconditioner(objective, w, part).solve)
+
+
+class Preconditioner:
+    """Blocks of the Hessian, one per class, each with its Cholesky factor."""
+
+    def __init__(self, objective, w, rows):
+        self.layout = objective.layout
+        self.factors = [Factor(block) for block in objective.class_curvature(w, rows)]
+
+    def by_class(self, w):
+        """Parameters as (K, q): weights, then the intercept where there is one."""
+        views = self.layout.views(w)
+        parts = [views["coef"]]
+        if "intercept" in views:
+            parts.append(views["intercept"][:, None])
+        return np.hstack(parts)
+
+    def solve(self, gradient):
+        """About H^-1 gradient."""
+        per_class = [
+            factor.solve(part)
+            for factor, part in zip(self.factors, self.by_class(gradient), strict=True)
+        ]
+        steps = np.array(per_class)
+        d = self.layout.shapes["coef"][1]
+        parts = {"coef": steps[:, :d]}
+        if steps.shape[1] > d:
+            parts["intercept"] = steps[:, d]
+        return self.layout.pack(**parts)
