@@ -24,6 +24,7 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions, validate_params
 from sklearn.utils.multiclass import check_classification_targets
@@ -67,10 +68,12 @@ __all__ = [
     "check_array",
     "check_is_fitted",
     "check_random_state",
+    "compute_class_weight",
     "fit_context",
     "one_blas_thread",
     "random_streams",
     "require_finite",
+    "split_stratified",
     "thread_count",
     "validate_params",
     "warn_convergence",
@@ -228,6 +231,12 @@ def _codes_among(classes, found, codes):
             f" {np.asarray(classes)[:10].tolist()}"
         )
     return np.searchsorted(classes, found).astype(np.int32)[codes]
+
+
+def split_stratified(labels, share, random_state):
+    """Positions of the rows to train on and of a `share` to hold out, drawn class by class."""
+    splitter = StratifiedShuffleSplit(test_size=share, random_state=random_state)
+    return next(splitter.split(np.zeros((len(labels), 1)), labels))
 
 
 def admit_new(estimator, X, accept_sparse=False):

@@ -133,9 +133,15 @@ class LinearObjective:
         params = LinearParams(coef, intercept, self.loss, self.origin)
         curvature = rows.map(row_curvature, params, np.empty((rows.n_rows, k), dtype=rows.dtype))
         squared = self.layout.views(self.penalty.l2)
+        # Without weights a class has the same curvature in every row: one matrix serves all.
+        same = not coef.any()
+        total = None
         for number in range(k):
-            total = rows.sum(add_gram, (curvature[:, number], self.origin))
-            block = total.gram[:q, :q] / rows.weight_sum
+            if not (same and number):
+                total = rows.sum(add_gram, (curvature[:, number], self.origin)).gram[:q, :q]
+                first = curvature[:, number].sum(dtype=np.float64)
+            share = curvature[:, number].sum(dtype=np.float64) / first if same else 1.0
+            block = total * (share / rows.weight_sum)
             strengths = [part[number].ravel() for part in squared.values()]
             block[np.diag_indices(q)] += np.concatenate(strengths)
             yield block

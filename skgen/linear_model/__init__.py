@@ -2,5 +2,6 @@
 
 from skgen.linear_model.inference import Inference
 from skgen.linear_model.logistic_regression import LogisticRegression
+from skgen.linear_model.perceptron import Perceptron
 
-__all__ = ["Inference", "LogisticRegression"]
+__all__ = ["Inference", "LogisticRegression", "Perceptron"]

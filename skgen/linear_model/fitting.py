@@ -23,9 +23,11 @@ from skgen.solvers.sampled import sample_size, sampled
 # Squares of numbers between these have room for sums and products.
 MODERATE = {4: (1e-12, 1e12), 8: (1e-60, 1e60)}
 # Full Hessians are formed up to so many parameters ...
-HESSIAN_PARAMETERS = 600
+HESSIAN_PARAMETERS = 1500
 # ... and so many multiplications a pass.
-HESSIAN_WORK = 4e9
+HESSIAN_WORK = 2e8
+# The Hessian of a sample is formed up to so many multiplications a step.
+SAMPLE_HESSIAN_WORK = 4e9
 # How far the problem of a sample is solved: to its own accuracy.
 SAMPLE_ITERATIONS = 50
 SAMPLE_TOL = 1e-3
@@ -123,7 +125,8 @@ class LinearFit:
         """Minimize; the `Solution`."""
         if self.forms_hessian():
             return newton(self.objective, w, self.rows, monitor)
-        return sampled(self.objective, w, self.rows, monitor, self.solve_sample)
+        finish = newton if self.objective.n_parameters <= HESSIAN_PARAMETERS else None
+        return sampled(self.objective, w, self.rows, monitor, self.solve_sample, finish)
 
     def forms_hessian(self):
         """Whether Newton's method on all rows is the cheapest way."""
@@ -134,7 +137,7 @@ class LinearFit:
     def solve_sample(self, objective, w, rows):
         """Parameters near the optimum of a sample."""
         monitor = DescentMonitor(SAMPLE_ITERATIONS, SAMPLE_TOL, UNWATCHED, None)
-        if objective.n_parameters <= HESSIAN_PARAMETERS:
+        if objective.n_parameters**2 * rows.n_rows <= SAMPLE_HESSIAN_WORK:
             return newton(objective, w, rows, monitor).params
         return sampled(objective, w, rows, monitor, None).params
 

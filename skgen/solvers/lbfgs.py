@@ -24,7 +24,7 @@ MOST_TRIALS = 30
 LEAST_CURVATURE = 1e-14
 
 
-def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None):
+def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, max_steps=None):
     """Minimize from `w`; ``objective.value_and_gradient(w, rows)`` is called for every trial.
 
     Parameters
@@ -37,6 +37,8 @@ def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None):
         Steps that are remembered; 2 (memory) vectors of p numbers.
     precondition : callable of g (p,), or None
         A symmetric positive definite approximation of the inverse Hessian, times g.
+    max_steps : int, or None
+        Return after so many iterations, whatever the monitor says.
 
     Returns
     -------
@@ -46,7 +48,10 @@ def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None):
     noise = 8.0 * np.finfo(rows.dtype).eps
     pairs = Pairs(memory, len(w), precondition)
     direction, falls = pairs.descend(here.gradient), Falls()
-    while len(monitor.history) < monitor.max_iter:
+    last = monitor.max_iter
+    if max_steps is not None:
+        last = min(last, len(monitor.history) + max_steps)
+    while len(monitor.history) < last:
         monitor.begin()
         there = search(objective, rows, here, direction, noise, pairs.first_step(here.gradient))
         if there is None and pairs.count:

@@ -85,6 +85,7 @@ class DescentMonitor:
         self.history, self.gradient_norms = [], []
         self.gap = math.inf
         self.converged = False
+        self.ended = max_iter == 0
         self.reason = f"max_iter={max_iter} reached"
 
     def begin(self):
@@ -112,8 +113,9 @@ class DescentMonitor:
             )
         elif stop:
             self.reason = "stopped by a callback"
+        self.ended = self.converged or stop or len(self.history) >= self.max_iter
         return self.converged or stop
 
     def settle(self, reason, converged):
         """End the run for a reason of the solver's own."""
-        self.reason, self.converged = reason, converged
+        self.reason, self.converged, self.ended = reason, converged, True

@@ -8,6 +8,8 @@ rows divides the error by about sqrt(m / p), where Newton's method would pay n p
 Chin, Neveitt and Nocedal (2011); Erdogdu and Montanari (2015).
 """
 
+from itertools import count
+
 import numpy as np
 
 from skgen.solvers.lbfgs import lbfgs
@@ -19,6 +21,16 @@ SAMPLE_SHARE = 16
 ROWS_PER_COLUMN = 8
 # so many in all.
 SMALLEST_SAMPLE = 4096
+# A preconditioner ages as the curvature changes on the way. It is made anew after about as many
+# passes as it costs (of the rows of a class, about this share has curvature to speak of) ...
+CHOSEN_ROWS = 0.3
+# ... but not before so many, for the first few rounds; then rounds double.
+FIRST_ROUND = 3
+STEADY_ROUNDS = 5
+# One from near the optimum serves this much longer.
+WARM_PATIENCE = 4
+# After so many iterations the problem counts as a hard one.
+SLOW = 60
 
 
 def sample_size(n_rows, n_columns):
@@ -27,15 +39,31 @@ def sample_size(n_rows, n_columns):
     return wanted if 2 * wanted <= n_rows else n_rows
 
 
-def sampled(objective, w, rows, monitor, solve_sample):
-    """Minimize from `w`; ``solve_sample(objective, w, rows)`` returns better parameters."""
+def sampled(objective, w, rows, monitor, solve_sample, finish=None):
+    """Minimize from `w`.
+
+    ``solve_sample(objective, w, rows)`` returns better parameters for a sample, and
+    ``finish(objective, w, rows, monitor)``, where given, takes over when convergence is slow.
+    """
     size = sample_size(rows.n_rows, rows.n_features)
-    if size < rows.n_rows:
-        part = rows.sample(size)
+    warm = size < rows.n_rows
+    part = rows.sample(size) if warm else rows
+    if warm and monitor.max_iter > 0:
         w = solve_sample(objective, w, part)
-    else:
-        part = rows
-    return lbfgs(objective, w, rows, monitor, precondition=Preconditioner(objective, w, part).solve)
+    # Passes over all rows that a preconditioner costs.
+    price = CHOSEN_ROWS * rows.n_features / 4 * size / rows.n_rows
+    length = max(FIRST_ROUND, int(price * (WARM_PATIENCE if warm else 1)))
+    solution = None
+    for number in count():
+        precondition = Preconditioner(objective, w, part).solve
+        solution = lbfgs(objective, w, rows, monitor, precondition=precondition, max_steps=length)
+        w = solution.params
+        if monitor.ended:
+            return solution
+        if number >= STEADY_ROUNDS or warm:
+            length *= 2
+        if finish is not None and len(monitor.history) >= SLOW:
+            return finish(objective, w, rows, monitor)
 
 
 class Preconditioner:
