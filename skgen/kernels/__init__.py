@@ -9,18 +9,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 LEVELS = ("baseline", "avx2", "avx512")
-FAMILIES = (
-    "moments",
-    "seeding",
-    "sparse",
-    "kmeans",
-    "gaussian",
-    "linear",
-    "sparse_linear",
-    "perceptron",
-    "coordinate",
-    "minibatch",
-)
+FAMILIES = ("moments", "kmeans", "gaussian", "seeding", "linear", "sparse", "sparse_linear", "minibatch", "perceptron", "coordinate")
 
 
 def available_levels():
