@@ -127,7 +127,7 @@ class LinearFit:
         """Minimize; the `Solution`."""
         if not self.objective.penalty.smooth:
             return proximal_newton(self.objective, w, self.rows, monitor)
-        if sparse.issparse(self.rows.X):
+        if sparse.issparse(self.rows.X) and not self.forms_hessian():
             return self.solve_sparse(w, monitor)
         if self.forms_hessian():
             return newton(self.objective, w, self.rows, monitor)
