@@ -16,7 +16,7 @@ from skgen.losses import LogLoss, SoftmaxLoss
 from skgen.objectives import LinearObjective
 from skgen.penalties import ElasticNet
 from skgen.rows import Rows
-from skgen.solvers.lbfgs import lbfgs
+from skgen.solvers.diagonal import diagonal
 from skgen.solvers.monitor import DescentMonitor
 from skgen.solvers.newton import newton
 from skgen.solvers.proximal import proximal_newton
@@ -88,7 +88,7 @@ class LinearFit:
             from skgen.statistics import column_moments
 
             columns = column_moments(rows)
-        self.rows = rows
+        self.rows, self.columns = rows, columns
         centers = problem.free_intercept and not sparse.issparse(rows.X)
         self.origin = columns.mean.astype(rows.dtype) if centers else None
         d, k = rows.n_features, problem.n_outputs
@@ -133,18 +133,17 @@ class LinearFit:
         """Minimize; the `Solution`."""
         if not self.objective.penalty.smooth:
             return proximal_newton(self.objective, w, self.rows, monitor)
+<<<<<<< HEAD
         if sparse.issparse(self.rows.X) and not self.forms_hessian():
             return self.solve_sparse(w, monitor)
+=======
+        if sparse.issparse(self.rows.X):
+            return diagonal(self.objective, w, self.rows, monitor, self.columns)
+>>>>>>> e88e5ac6d7ff19d2b6416f009c96ac09abb0232a
         if self.forms_hessian():
             return newton(self.objective, w, self.rows, monitor)
         finish = newton if self.objective.n_parameters <= HESSIAN_PARAMETERS else None
         return sampled(self.objective, w, self.rows, monitor, self.solve_sample, finish)
-
-    def solve_sparse(self, w, monitor):
-        """L-BFGS started from the diagonal of the Hessian at `w`."""
-        diagonal = self.objective.class_diagonal(w, self.rows)
-        inverse = 1.0 / np.maximum(diagonal, 1e-12 * diagonal.max())
-        return lbfgs(self.objective, w, self.rows, monitor, precondition=inverse.__mul__)
 
     def forms_hessian(self):
         """Whether Newton's method on all rows is the cheapest way."""

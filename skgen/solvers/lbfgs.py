@@ -20,11 +20,14 @@ SUFFICIENT_DECREASE = 1e-4
 CURVATURE = 0.9
 # Evaluations along one direction.
 MOST_TRIALS = 30
+# Iterations until the preconditioner is made anew, which costs about two evaluations; the second
+# time twice as many, and so on.
+FIRST_RENEWAL = 8
 # A pair of changes whose curvature is a smaller share of their lengths is rounding.
 LEAST_CURVATURE = 1e-14
 
 
-def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, max_steps=None):
+def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, renew=None, max_steps=None):
     """Minimize from `w`; ``objective.value_and_gradient(w, rows)`` is called for every trial.
 
     Parameters
@@ -37,6 +40,8 @@ def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, max_step
         Steps that are remembered; 2 (memory) vectors of p numbers.
     precondition : callable of g (p,), or None
         A symmetric positive definite approximation of the inverse Hessian, times g.
+    renew : callable of w, or None
+        A new `precondition` for there; asked after 8, 16, 32, ... iterations.
     max_steps : int, or None
         Return after so many iterations, whatever the monitor says.
 
@@ -48,9 +53,10 @@ def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, max_step
     noise = 8.0 * np.finfo(rows.dtype).eps
     pairs = Pairs(memory, len(w), precondition)
     direction, falls = pairs.descend(here.gradient), Falls()
-    last = monitor.max_iter
+    first, last = len(monitor.history), monitor.max_iter
+    next_renewal = FIRST_RENEWAL
     if max_steps is not None:
-        last = min(last, len(monitor.history) + max_steps)
+        last = min(last, first + max_steps)
     while len(monitor.history) < last:
         monitor.begin()
         there = search(objective, rows, here, direction, noise, pairs.first_step(here.gradient))
@@ -61,7 +67,11 @@ def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, max_step
         if there is not None:
             pairs.add(there.w - here.w, there.gradient - here.gradient)
             falls.add(here.value - there.value)
-            here, direction = there, pairs.descend(there.gradient)
+            here = there
+            if renew is not None and len(monitor.history) - first == next_renewal:
+                pairs.precondition = renew(here.w)
+                next_renewal *= 2
+            direction = pairs.descend(here.gradient)
         gap = max(-0.5 * float(here.gradient @ direction), falls.ahead())
         gradient_norm = objective.gradient_norm(here.gradient)
         if monitor.end(here.value, here.w, gradient_norm, gap):
