@@ -133,13 +133,8 @@ class LinearFit:
         """Minimize; the `Solution`."""
         if not self.objective.penalty.smooth:
             return proximal_newton(self.objective, w, self.rows, monitor)
-<<<<<<< HEAD
         if sparse.issparse(self.rows.X) and not self.forms_hessian():
-            return self.solve_sparse(w, monitor)
-=======
-        if sparse.issparse(self.rows.X):
             return diagonal(self.objective, w, self.rows, monitor, self.columns)
->>>>>>> e88e5ac6d7ff19d2b6416f009c96ac09abb0232a
         if self.forms_hessian():
             return newton(self.objective, w, self.rows, monitor)
         finish = newton if self.objective.n_parameters <= HESSIAN_PARAMETERS else None
