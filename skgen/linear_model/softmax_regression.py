@@ -13,6 +13,7 @@ the loss of the multiclass perceptron. Bishop (2006), section 4.3.4.
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.random import RandomState
 
 from skgen.base import (
     UNWATCHED,
@@ -335,7 +336,8 @@ class SoftmaxRegression(LinearClassifier, Estimator):
             problem = self._batches(rows, len(known))
             rule = self._rule(name, problem)
             if getattr(self, "_trained_by", None) == name:
-                training, random_state = self._training.copy(), self._random_state
+                training, random_state = Training(**self._training).copy(), RandomState()
+                random_state.set_state(self._random_state)
             else:
                 training = Training.begin(self._packed(problem), rule)
                 random_state = check_random_state(self.random_state)
@@ -435,8 +437,7 @@ class SoftmaxRegression(LinearClassifier, Estimator):
         fit = LinearFit(problem, rows, columns)
 
         def fitted(w):
-            coef, intercept = fit.parameters(w)
-            return parameters(T * coef, T * intercept, classes, rows.dtype)
+            return parameters(*fit.parameters(T * w, rows.dtype), classes, rows.dtype)
 
         report = report_iteration if self.verbose else None
         monitor = DescentMonitor(self.max_iter, self.tol, run, fitted, report)
@@ -545,7 +546,9 @@ class SoftmaxRegression(LinearClassifier, Estimator):
     def _set_trained(self, problem, training, classes, random_state, name, dtype):
         """The parameters, and what a later partial_fit continues."""
         self._set(parameters(*problem.parts(training.w), classes, dtype))
-        self._training, self._random_state, self._trained_by = training, random_state, name
+        # Plain arrays and numbers, which any pickle may hold.
+        self._training, self._random_state = vars(training), random_state.get_state()
+        self._trained_by = name
         self.n_steps_ = training.n_updates
 
     def _forget_training(self):

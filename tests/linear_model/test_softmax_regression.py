@@ -409,7 +409,7 @@ def test_partial_fits_give_the_bits_of_one_fit(name, schedule):
     assert parts.objective_history_ == whole.objective_history_
     assert parts.n_iter_ == whole.n_iter_ == 6 and parts.n_steps_ == whole.n_steps_
     if schedule == "adaptive":
-        assert whole._training.rate_factor < 1.0
+        assert whole._training["rate_factor"] < 1.0
 
 
 def test_partial_fit_goes_on_where_fit_stopped():
@@ -449,8 +449,8 @@ def test_failed_partial_fit_leaves_the_model_as_it_was():
         model.partial_fit(1e12 * X, y)
     np.testing.assert_array_equal(model.coef_, coef)
     assert model.objective_history_ == history
-    np.testing.assert_array_equal(model._training.w, twin._training.w)
-    assert model._training.n_updates == twin._training.n_updates
+    np.testing.assert_array_equal(model._training["w"], twin._training["w"])
+    assert model._training["n_updates"] == twin._training["n_updates"]
 
 
 def test_warm_start_begins_at_the_last_weights():
@@ -521,10 +521,10 @@ def test_training_goes_on_from_the_best_epoch():
         C=0.01,
     )
     quiet(model, X, y)
-    factor, steps = model._training.rate_factor, model.n_steps_
+    factor, steps = model._training["rate_factor"], model.n_steps_
     for _ in range(3):
         model.partial_fit(X, y)
-    assert model._training.rate_factor == factor
+    assert model._training["rate_factor"] == factor
     assert model.n_steps_ == steps + 3 * 2
 
 
