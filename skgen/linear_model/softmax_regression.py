@@ -508,9 +508,8 @@ class SoftmaxRegression(LinearClassifier, Estimator):
         )
 
     def _rule(self, name, problem):
-        options = self.get_params(deep=False)
-        options["weight_decay"] = self.weight_decay * problem.penalized
-        return named(RULES, name, options)
+        decay = self.weight_decay * problem.penalized
+        return named(RULES, name, vars(self) | {"weight_decay": decay})
 
     def _packed(self, problem, parts=None):
         """Flat parameters of `parts`, or of the last fit, or zeros."""
@@ -522,7 +521,7 @@ class SoftmaxRegression(LinearClassifier, Estimator):
         return problem.layout.pack(coef=parts[0], intercept=parts[1])
 
     def _train(self, problem, training, monitor, rule, random_state, validate=None):
-        schedule = named(SCHEDULES, self.learning_rate, self.get_params(deep=False))
+        schedule = named(SCHEDULES, self.learning_rate, vars(self))
         batch = AUTO_BATCH if self.batch_size == "auto" else self.batch_size
         return sgd(
             problem,
