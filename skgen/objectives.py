@@ -272,20 +272,30 @@ def centered(block, origin):
 
 
 def add_in_numpy(block, params, gradient, hessian):
-    """What the compiled passes do, for any loss; CSR stays CSR but for the Hessian."""
+    """What the compiled passes do, for any loss; CSR stays CSR."""
     Z = centered(block, params.origin)
     raw = Z @ params.coef.T + params.intercept
     value, slope = params.loss.value_and_gradient(raw, block.target, block.weight)
     gradient[:, :-1] += (Z.T @ slope).T
     gradient[:, -1] += slope.sum(axis=0)
     if hessian is not None:
-        if sparse.issparse(Z):
-            Z = Z.toarray()
         curvature = params.loss.curvature(raw, block.weight)
         k, p = gradient.shape
-        Z = np.column_stack([Z, np.ones(len(Z))])
         for a in range(k):
             for b in range(k):
-                part = (Z * curvature[:, a, b, None]).T @ Z
-                hessian[a * p : (a + 1) * p, b * p : (b + 1) * p] += part
+                part = hessian[a * p : (a + 1) * p, b * p : (b + 1) * p]
+                add_bordered_gram(Z, curvature[:, a, b], part)
     return value
+
+
+def add_bordered_gram(Z, weight, gram):
+    """gram += sum weight (z, 1)(z, 1)', of an array or CSR."""
+    if sparse.issparse(Z):
+        scaled = Z.multiply(weight[:, None]).tocsr()
+        gram[:-1, :-1] += (scaled.T @ Z).toarray()
+    else:
+        gram[:-1, :-1] += (Z * weight[:, None]).T @ Z
+    border = Z.T @ weight
+    gram[:-1, -1] += border
+    gram[-1, :-1] += border
+    gram[-1, -1] += weight.sum()
