@@ -119,11 +119,11 @@ def test_column_moments_spare_the_first_reading(n_classes):
 
 
 def test_frequent_words_and_the_intercept_are_told_apart():
-    # The plain diagonal needs twice as many steps, no metric ten times as many.
+    # 6 steps; 14 with the plain diagonal, 28 without any metric.
     objective, rows = problem(n=4000)
     best = solve(objective, rows).value
     history = np.array(solve(objective, rows, max_iter=20, tol=0.0).history)
-    assert (history[7:] - best <= 1e-6 * best).all()
+    assert (history[6:] - best <= 1e-6 * best).all()
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])
