@@ -12,6 +12,7 @@ approximate Wolfe conditions of Hager and Zhang (2005, equation 4.1) replace suf
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg.blas import daxpy
 
 from skgen.solvers.solution import Solution
 
@@ -149,13 +150,14 @@ class Pairs:
         shares = [0.0] * self.count
         for i in reversed(range(self.count)):
             shares[i] = float(self.steps[i] @ direction) / self.curvatures[i]
-            direction -= shares[i] * self.changes[i]
+            direction = daxpy(self.changes[i], direction, a=-shares[i])
         if self.precondition is not None:
             direction = self.precondition(direction)
-        direction *= self.scale
+        if self.scale != 1.0:
+            direction *= self.scale
         for i in range(self.count):
             share = float(self.changes[i] @ direction) / self.curvatures[i]
-            direction += (shares[i] - share) * self.steps[i]
+            direction = daxpy(self.steps[i], direction, a=shares[i] - share)
         return direction
 
     def first_step(self, gradient):
