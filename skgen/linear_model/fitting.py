@@ -30,6 +30,8 @@ SMALL_DATA = 2**20
 HESSIAN_PARAMETERS = 1500
 # ... and so many multiplications a pass.
 HESSIAN_WORK = 2e8
+# Preconditioners by blocks of the Hessian are factored up to so many multiplications.
+FACTOR_WORK = 6e10
 # The Hessian of a sample is formed up to so many multiplications a step.
 SAMPLE_HESSIAN_WORK = 4e9
 # How far the problem of a sample is solved: to its own accuracy.
@@ -133,12 +135,17 @@ class LinearFit:
         """Minimize; the `Solution`."""
         if not self.objective.penalty.smooth:
             return proximal_newton(self.objective, w, self.rows, monitor)
-        if sparse.issparse(self.rows.X) and not self.forms_hessian():
+        if not self.forms_hessian() and (sparse.issparse(self.rows.X) or self.is_wide()):
             return diagonal(self.objective, w, self.rows, monitor, self.columns)
         if self.forms_hessian():
             return newton(self.objective, w, self.rows, monitor)
         finish = newton if self.objective.n_parameters <= HESSIAN_PARAMETERS else None
         return sampled(self.objective, w, self.rows, monitor, self.solve_sample, finish)
+
+    def is_wide(self):
+        """Whether factors of one block of the Hessian per class are too much work."""
+        k, d = self.objective.layout.shapes["coef"]
+        return k * d**3 > FACTOR_WORK
 
     def forms_hessian(self):
         """Whether Newton's method on all rows is the cheapest way."""

@@ -23,7 +23,6 @@ CURVATURE = 0.9
 MOST_TRIALS = 30
 # Iterations until the preconditioner is made anew, which costs about two evaluations; the second
 # time twice as many, and so on.
-FIRST_RENEWAL = 8
 # So many steps in a row may change value and gradient by nothing but rounding.
 MOST_IN_VAIN = 40
 ROUNDING = 4.0 * np.finfo(np.float64).eps
@@ -46,8 +45,8 @@ def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, renew=No
         Steps that are remembered; 2 (memory) vectors of p numbers.
     precondition : callable of g (p,), or None
         A symmetric positive definite approximation of the inverse Hessian, times g.
-    renew : callable of w, or None
-        A new `precondition` for there; asked after 8, 16, 32, ... iterations.
+    renew : callable of w with a method due(n_iter, gap, goal), or None
+        A new `precondition` for there, asked for after iterations that are `due`.
     max_steps : int, or None
         Return after so many iterations, whatever the monitor says.
 
@@ -60,7 +59,6 @@ def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, renew=No
     pairs = Pairs(memory, precondition, renew is not None)
     direction, falls = pairs.descend(here.gradient), Falls(here.value)
     first, last = len(monitor.history), monitor.max_iter
-    next_renewal = FIRST_RENEWAL
     if max_steps is not None:
         last = min(last, first + max_steps)
     while len(monitor.history) < last:
@@ -74,9 +72,6 @@ def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, renew=No
             pairs.add(there.w - here.w, there.gradient - here.gradient)
             falls.add(there)
             here = there
-            if renew is not None and len(monitor.history) + 1 - first == next_renewal:
-                pairs.precondition = renew(here.w)
-                next_renewal *= 2
             direction = pairs.descend(here.gradient)
         # The metric may be flattering, but not without bounds.
         gap = -0.5 * float(here.gradient @ direction)
@@ -90,6 +85,11 @@ def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, renew=No
                 gap <= max(noise, 1e-3 * monitor.tol) * max(abs(here.value), 1e-6),
             )
             break
+        n_iter = len(monitor.history)
+        if renew is not None and n_iter < last:
+            if renew.due(n_iter - first, gap, monitor.goal(here.value)):
+                pairs.precondition = renew(here.w)
+                direction = pairs.descend(here.gradient)
     return Solution(
         here.w, here.value, len(monitor.history), monitor.converged, monitor.reason, monitor.history
     )
