@@ -446,8 +446,9 @@ INLINE void T(pack_panel)(const T(Pass) *p, ptrdiff_t rows, ptrdiff_t at, const 
             T(store)(out + v * LANES, by * z);
         }
     }
-    UNROLL for (int v = 0; v < vectors; v++)
-        T(add_to_double)(p->sums + (first + v) * LANES, sum[v]);
+    REAL sums[4 * LANES];
+    UNROLL for (int v = 0; v < vectors; v++) T(store)(sums + v * LANES, sum[v]);
+    T(add_tile)(sums, 0, 1.0, 1, vectors * LANES, p->sums + first * LANES, 0);
 }
 
 static void T(pack_chunk)(const T(Pass) *p, ptrdiff_t rows, ptrdiff_t at, const REAL *root) {
