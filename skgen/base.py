@@ -10,11 +10,13 @@ import sys
 import warnings
 from contextlib import contextmanager
 from copy import deepcopy
+from math import isfinite
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import (
     BaseEstimator,
+    ClassifierMixin,
     ClassNamePrefixFeaturesOutMixin,
     ClusterMixin,
     DensityMixin,
@@ -22,8 +24,10 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.model_selection import StratifiedShuffleSplit
+from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils._param_validation import Hidden, Interval, StrOptions, validate_params
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
     assert_all_finite,
@@ -46,29 +50,36 @@ except ImportError:  # scikit-learn 1.8
 __all__ = [
     "CallbackSupportMixin",
     "ClassNamePrefixFeaturesOutMixin",
+    "ClassifierMixin",
     "ClusterMixin",
     "ConvergenceWarning",
     "DensityMixin",
     "Estimator",
     "FitTask",
+    "Hidden",
     "Interval",
     "NotFittedError",
     "StrOptions",
     "TransformerMixin",
     "admit",
+    "admit_labeled",
+    "admit_new",
     "announce",
     "check_array",
     "check_is_fitted",
     "check_random_state",
+    "compute_class_weight",
     "fit_context",
     "one_blas_thread",
     "random_streams",
     "require_finite",
+    "split_stratified",
     "thread_count",
     "validate_params",
     "warn_convergence",
 ]
 
+FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 # Sums of smaller weights have inverses that overflow.
 SMALLEST_WEIGHT = 1e-290
 
@@ -137,12 +148,127 @@ def admit(
     ValueError, TypeError
         As scikit-learn words them, naming X or sample_weight.
     """
+    X = _validated(estimator, X, None, reset, accept_sparse, min_rows, check_finite)
+    weight = None if sample_weight is None else check_weight(sample_weight, X)
+    work = 0.0 if row_work is None else row_work(X.shape[1])
+    return Rows(X, weight, n_threads=n_threads, row_work=work)
+
+
+def admit_labeled(
+    estimator,
+    X,
+    y,
+    sample_weight=None,
+    *,
+    reset=True,
+    classes=None,
+    class_weight=None,
+    n_threads=1,
+    row_work=None,
+    accept_sparse=False,
+    check_finite=True,
+):
+    """Validate X, its labels and weights once; return `Rows` and the sorted classes.
+
+    ``rows.target`` holds the class number of every row (int32), ``rows.weight`` the product of
+    sample and class weights. Given `classes` (sorted) must contain all labels of y. `row_work`
+    and `check_finite` as in `admit`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As scikit-learn words them, naming X, y, sample_weight or class_weight.
+    """
+    X, y = _validated(estimator, X, y, reset, accept_sparse, 1, check_finite)
+    # Integers and booleans are classes whatever they are; looking at them takes a sort.
+    if y.dtype.kind not in "iub":
+        check_classification_targets(y)
+    found, codes = encode_labels(y)
+    if classes is not None:
+        codes = _codes_among(classes, found, codes)
+        found = classes
+    weight = None if sample_weight is None else check_weight(sample_weight, X)
+    if class_weight is not None:
+        per_class = compute_class_weight(class_weight, classes=found, y=y, sample_weight=weight)
+        per_class = np.asarray(per_class, dtype=np.float64)
+        weight = per_class[codes] if weight is None else weight * per_class[codes]
+        weight = check_weight(weight, X)
+    work = 0.0 if row_work is None else row_work(X.shape[1])
+    return Rows(X, weight, codes, n_threads=n_threads, row_work=work), found
+
+
+# Integer labels are counted in a table of at most so many entries; others are sorted.
+LABEL_TABLE = 2**16
+
+
+def encode_labels(y):
+    """The sorted classes of y (n,) and the number of each label among them, int32."""
+    if y.dtype.kind == "b":
+        y = y.view(np.uint8)
+        classes, codes = encode_labels(y)
+        return classes.astype(bool), codes
+    if y.dtype.kind in "iu" and len(y):
+        low, high = y.min(), y.max()
+        span = int(high) - int(low) + 1
+        if span <= LABEL_TABLE:
+            wide = y.astype(np.int64) if y.dtype.kind == "i" else y
+            offsets = (wide - low).astype(np.int32)
+            present = np.bincount(offsets, minlength=span) > 0
+            numbers = np.flatnonzero(present)
+            table = np.zeros(span, dtype=np.int32)
+            table[numbers] = np.arange(len(numbers))
+            return numbers.astype(y.dtype) + low, table[offsets]
+    classes, codes = np.unique(y, return_inverse=True)
+    return classes, codes.astype(np.int32)
+
+
+def _codes_among(classes, found, codes):
+    """The codes with respect to `classes`, which must contain all `found`."""
+    unknown = np.setdiff1d(found, classes)
+    if len(unknown):
+        raise ValueError(
+            f"`y` has classes not in `classes`: y holds {unknown[:5].tolist()}, classes are"
+            f" {np.asarray(classes)[:10].tolist()}"
+        )
+    return np.searchsorted(classes, found).astype(np.int32)[codes]
+
+
+def split_stratified(labels, share, random_state):
+    """Positions of the rows to train on and of a `share` to hold out, drawn class by class."""
+    splitter = StratifiedShuffleSplit(test_size=share, random_state=random_state)
+    return next(splitter.split(np.zeros((len(labels), 1)), labels))
+
+
+def admit_new(estimator, X, accept_sparse=False):
+    """Rows to predict on, validated: an array (as it is where nothing is wrong) or CSR."""
+    if (
+        type(X) is np.ndarray
+        and X.ndim == 2
+        and X.dtype in FLOATS
+        and X.shape[1] == getattr(estimator, "n_features_in_", None)
+        and len(X)
+        and X.flags.c_contiguous
+        and not hasattr(estimator, "feature_names_in_")
+    ):
+        # A sum is finite only if all its terms are; otherwise the full check decides.
+        with np.errstate(all="ignore"):
+            total = np.add.reduce(X, axis=None)
+        if isfinite(total):
+            return X
+    check_is_fitted(estimator)
+    return _validated(estimator, X, None, False, accept_sparse, 1, True)
+
+
+def _validated(estimator, X, y, reset, accept_sparse, min_rows, check_finite):
+    """X, or X and y where y is not None or required, through scikit-learn's validation."""
     is_sparse = sparse.issparse(X)
     if is_sparse:
         require_sound(X)
-    X = validate_data(
+    labels = () if y is None and not (reset and is_supervised(estimator)) else (y,)
+    checked = validate_data(
         estimator,
         X,
+        *labels,
         reset=reset,
         accept_sparse="csr" if accept_sparse else False,
         dtype=[np.float64, np.float32],
@@ -150,12 +276,16 @@ def admit(
         ensure_all_finite=check_finite or is_sparse,
         ensure_min_samples=min_rows,
     )
+    X, *labels = checked if labels else (checked,)
     if is_sparse and not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
-    weight = None if sample_weight is None else check_weight(sample_weight, X)
-    work = 0.0 if row_work is None else row_work(X.shape[1])
-    return Rows(X, weight, n_threads=n_threads, row_work=work)
+    return (X, *labels) if labels else X
+
+
+def is_supervised(estimator):
+    """Whether `fit` needs y."""
+    return estimator.__sklearn_tags__().target_tags.required
 
 
 def check_weight(sample_weight, X):
@@ -314,7 +444,17 @@ class RunTask:
 
     def begin(self):
         self.current = self.context.subcontext(task_name="iteration")
-        self.current.call_on_fit_task_begin(estimator=self.task.estimator, **self.task.data)
+        self.current.call_on_fit_task_begin(
+            estimator=self.task.estimator,
+            **self.task.data,
+            reconstruction_attributes=self.attributes,
+        )
+
+    def leave_empty(self, count):
+        """Begin and end `count` tasks in which nothing happens."""
+        for _ in range(count):
+            self.begin()
+            self.current.call_on_fit_task_end(estimator=self.task.estimator, **self.task.data)
 
     def end(self, attributes):
         """Whether a callback asks to stop; `attributes` returns the fitted attributes so far."""
@@ -330,6 +470,9 @@ class UnwatchedRun:
     """A run nobody watches."""
 
     def begin(self):
+        """Nothing to tell."""
+
+    def leave_empty(self, count):
         """Nothing to tell."""
 
     def end(self, attributes):

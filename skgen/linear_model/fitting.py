@@ -1,0 +1,273 @@
+"""One fit of a linear classifier: from rows to the optimum of its penalized mean loss.
+
+Columns are centered (where the intercept is free, which then only moves), huge or tiny ones are
+scaled by powers of two, the shape decides on the solver, and the optimum is reported in units of
+X again. Two facts are looked at that gradients do not show: classes that a plane separates have
+no optimum without a penalty, and scores of all classes may shift together.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from skgen.base import UNWATCHED
+from skgen.losses import LogLoss, SoftmaxLoss
+from skgen.objectives import LinearObjective
+from skgen.penalties import ElasticNet
+from skgen.rows import Rows
+from skgen.solvers.diagonal import diagonal
+from skgen.solvers.monitor import DescentMonitor
+from skgen.solvers.newton import newton
+from skgen.solvers.proximal import proximal_newton
+from skgen.solvers.sampled import sample_size, sampled
+
+# Squares of numbers between these have room for sums and products.
+MODERATE = {4: (1e-12, 1e12), 8: (1e-60, 1e60)}
+# Up to so many numbers float32 becomes float64.
+SMALL_DATA = 2**20
+# Full Hessians are formed up to so many parameters ...
+HESSIAN_PARAMETERS = 1500
+# ... and so many multiplications a pass.
+HESSIAN_WORK = 2e8
+# Preconditioners by blocks of the Hessian are factored up to so many multiplications.
+FACTOR_WORK = 6e10
+# The Hessian of a sample is formed up to so many multiplications a step.
+SAMPLE_HESSIAN_WORK = 4e9
+# How far the problem of a sample is solved: to its own accuracy.
+SAMPLE_ITERATIONS = 50
+SAMPLE_TOL = 1e-3
+# Without a penalty, separation is looked for once the mean loss is below this.
+SUSPICIOUS_LOSS = 0.05
+SEPARATED = "the classes are separable and nothing is penalized"
+# A margin is positive if it is by this share of the largest score.
+CLEAR_MARGIN = 1e-9
+
+
+@dataclass(frozen=True)
+class LinearProblem:
+    """What is minimized: loss, strengths per squared and absolute weight, the intercept's."""
+
+    loss: object
+    n_outputs: int
+    fit_intercept: bool
+    l2: float
+    l1: float
+    intercept_l2: float = 0.0
+    intercept_l1: float = 0.0
+
+    @property
+    def free_intercept(self):
+        return self.fit_intercept and self.intercept_l2 == self.intercept_l1 == 0.0
+
+    @property
+    def unpenalized(self):
+        return self.l2 == self.l1 == 0.0
+
+
+def loss_of(n_classes, always_softmax=False):
+    """The log loss of two classes, the softmax loss of more."""
+    return SoftmaxLoss() if always_softmax or n_classes != 2 else LogLoss()
+
+
+class LinearFit:
+    """A problem in internal units: builds the objective and translates parameters.
+
+    Parameters
+    ----------
+    problem : LinearProblem
+    rows : Rows, with class numbers as target
+    columns : ColumnMoments
+    """
+
+    def __init__(self, problem, rows, columns):
+        self.problem = problem
+        rows = accurate_rows(rows)
+        self.scale = column_scale(rows, columns)
+        if self.scale is not None:
+            rows = scaled_rows(rows, self.scale)
+            # Of numbers up to 1: no overflow.
+            from skgen.statistics import column_moments
+
+            columns = column_moments(rows)
+        self.rows, self.columns = rows, columns
+        centers = problem.free_intercept and not sparse.issparse(rows.X)
+        self.origin = columns.mean.astype(rows.dtype) if centers else None
+        d, k = rows.n_features, problem.n_outputs
+        inverse = np.ones(d) if self.scale is None else 1.0 / self.scale
+        spread = np.sqrt(columns.square / columns.weight)
+        shapes = {"coef": (k, d)} | ({"intercept": (k,)} if problem.fit_intercept else {})
+        penalty = penalty_of(problem, shapes, inverse)
+        self.objective = LinearObjective(
+            problem.loss, k, d, problem.fit_intercept, penalty, self.origin, spread
+        )
+
+    def start(self, coef=None, intercept=None):
+        """Internal parameters of given ones; without any, zero weights and the log shares."""
+        layout, k = self.objective.layout, self.problem.n_outputs
+        if coef is None:
+            start = np.zeros(layout.size)
+            if self.problem.free_intercept:
+                layout.views(start)["intercept"][...] = log_shares(self.rows, k)
+            return start
+        coef = np.asarray(coef, dtype=np.float64)
+        inner = coef if self.scale is None else coef * self.scale
+        parts = {"coef": inner}
+        if self.problem.fit_intercept:
+            moved = 0.0 if self.origin is None else inner @ self.origin.astype(np.float64)
+            parts["intercept"] = np.asarray(intercept, dtype=np.float64) + moved
+        return layout.pack(**parts)
+
+    def parameters(self, w, dtype=np.float64):
+        """coef (K, d) and intercept (K,) in units of X."""
+        coef, intercept = (np.array(part) for part in self.objective.parts(w))
+        if isinstance(self.problem.loss, SoftmaxLoss):
+            coef, intercept = balanced(self.problem, coef, intercept)
+        scale = 1.0 if self.scale is None else self.scale
+        limit = np.finfo(dtype).max
+        coef = np.clip(coef / scale, -limit, limit).astype(dtype)
+        if self.origin is not None:
+            # Of the rounded weights, so that scores near the origin keep their digits.
+            intercept -= (coef.astype(np.float64) * scale) @ self.origin.astype(np.float64)
+        return coef, np.clip(intercept, -limit, limit).astype(dtype)
+
+    def solve(self, w, monitor):
+        """Minimize; the `Solution`."""
+        if not self.objective.penalty.smooth:
+            return proximal_newton(self.objective, w, self.rows, monitor)
+        if not self.forms_hessian() and (sparse.issparse(self.rows.X) or self.is_wide()):
+            return diagonal(self.objective, w, self.rows, monitor, self.columns)
+        if self.forms_hessian():
+            return newton(self.objective, w, self.rows, monitor)
+        finish = newton if self.objective.n_parameters <= HESSIAN_PARAMETERS else None
+        return sampled(self.objective, w, self.rows, monitor, self.solve_sample, finish)
+
+    def is_wide(self):
+        """Whether factors of one block of the Hessian per class are too much work."""
+        k, d = self.objective.layout.shapes["coef"]
+        return k * d**3 > FACTOR_WORK
+
+    def forms_hessian(self):
+        """Whether Newton's method on all rows is the cheapest way."""
+        p, d = self.objective.n_parameters, self.rows.n_features
+        few_rows = sample_size(self.rows.n_rows, d) == self.rows.n_rows
+        return p <= HESSIAN_PARAMETERS and few_rows and self.rows.n_rows * p**2 <= HESSIAN_WORK
+
+    def solve_sample(self, objective, w, rows):
+        """Parameters near the optimum of a sample."""
+        monitor = DescentMonitor(SAMPLE_ITERATIONS, SAMPLE_TOL, UNWATCHED, None)
+        if objective.n_parameters**2 * rows.n_rows <= SAMPLE_HESSIAN_WORK:
+            return newton(objective, w, rows, monitor).params
+        return sampled(objective, w, rows, monitor, None).params
+
+    def halt_when_separated(self, value, w):
+        """A reason to stop where `w` already separates the classes, else None."""
+        if value < SUSPICIOUS_LOSS and self.separates(w):
+            return SEPARATED
+        return None
+
+    def separates(self, w):
+        """Whether the scores at `w` put every row on the side of its class."""
+        margins = self.rows.sum(smallest_margin, (self.objective, w))
+        return margins.smallest > CLEAR_MARGIN * margins.largest
+
+
+def accurate_rows(rows):
+    """The rows in float64 where that costs little; large float32 arrays stay as they are.
+
+    Sums over many rows average the rounding of single ones away.
+    """
+    dense = not sparse.issparse(rows.X)
+    if dense and rows.dtype == np.float32 and rows.X.size <= SMALL_DATA:
+        X = rows.X.astype(np.float64)
+        return Rows(X, rows.weight, rows.target, n_threads=rows.n_threads)
+    return rows
+
+
+def penalty_of(problem, shapes, inverse_scale):
+    """Strengths in the order of the parameters; a column in other units weighs otherwise."""
+    k = shapes["coef"][0]
+    l2 = [np.tile(problem.l2 * inverse_scale**2, k)]
+    l1 = [np.tile(problem.l1 * inverse_scale, k)]
+    if "intercept" in shapes:
+        l2.append(np.full(k, problem.intercept_l2))
+        l1.append(np.full(k, problem.intercept_l1))
+    return ElasticNet(np.concatenate(l2), np.concatenate(l1))
+
+
+def balanced(problem, coef, intercept):
+    """Of all scores that give the same probabilities, those that sum to zero.
+
+    A squared penalty has chosen already for the weights, an absolute one has its own choice.
+    """
+    if problem.unpenalized:
+        coef = coef - coef.mean(axis=0)
+    if problem.free_intercept:
+        intercept = intercept - intercept.mean()
+    return coef, intercept
+
+
+def log_shares(rows, n_outputs):
+    """Scores of the classes from their shares of the total weight; the best constant scores."""
+    n_classes = max(n_outputs, 2)
+    shares = np.bincount(rows.target, rows.weight, minlength=n_classes)
+    logs = np.log(np.maximum(shares / shares.sum(), 1e-10))
+    return logs[1:] - logs[0] if n_outputs == 1 else logs - logs.mean()
+
+
+def column_scale(rows, columns):
+    """Powers of two that bring every column to about 1, or None where none needs it."""
+    low, high = MODERATE[rows.dtype.itemsize]
+    with np.errstate(all="ignore"):
+        size = np.sqrt(columns.square / columns.weight + columns.mean**2)
+        moderate = (size < high) & ((size > low) | (size == 0.0))
+    if moderate.all():
+        return None
+    if sparse.issparse(rows.X):
+        largest = abs(rows.X).max(axis=0).toarray().ravel().astype(np.float64)
+    else:
+        largest = np.maximum(rows.X.max(axis=0), -rows.X.min(axis=0)).astype(np.float64)
+    return np.where(largest > 0.0, 2.0 ** np.ceil(np.log2(np.where(largest > 0, largest, 1))), 1.0)
+
+
+def scaled_rows(rows, scale):
+    """A copy of the rows with every column divided by its scale."""
+    if sparse.issparse(rows.X):
+        X = rows.X.copy()
+        X.data = (X.data / scale[X.indices]).astype(X.dtype)
+    else:
+        X = (rows.X / scale).astype(rows.dtype)
+    return Rows(X, rows.weight, rows.target, n_threads=rows.n_threads)
+
+
+@dataclass(slots=True)
+class Margins:
+    """The smallest margin (score of the true class minus the best other) and largest score."""
+
+    smallest: float
+    largest: float
+
+    def merge(self, other):
+        self.smallest = min(self.smallest, other.smallest)
+        self.largest = max(self.largest, other.largest)
+        return self
+
+
+def smallest_margin(block, params):
+    objective, w = params
+    coef, intercept = objective.parts(w)
+    raw = objective.raw(block, coef, intercept)
+    raw = raw[block.weight > 0]
+    target = block.target[block.weight > 0]
+    if len(raw) == 0:
+        return Margins(np.inf, 0.0)
+    if raw.shape[1] == 1:
+        margin = np.where(target == 1, raw[:, 0], -raw[:, 0])
+    else:
+        rows = np.arange(len(raw))
+        true = raw[rows, target]
+        raw = raw.copy()
+        raw[rows, target] = -np.inf
+        margin = true - raw.max(axis=1)
+        raw[rows, target] = true
+    return Margins(float(margin.min()), float(np.abs(raw).max()))
