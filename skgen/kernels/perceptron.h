@@ -117,16 +117,12 @@ static void fold(learner *one, double *vector, double *sums, ptrdiff_t d) {
     one->scale = 1;
 }
 
-/* What L1 leaves of a weight w = scale * v: the penalty due, less what this weight has paid. */
-INLINE double truncated(double v, double scale, double due, double *paid) {
-    double w = scale * v, left = v;
-    if (w > 0) {
-        left = v - (due + *paid) / scale;
-        if (left < 0) left = 0;
-    } else if (w < 0) {
-        left = v + (due - *paid) / scale;
-        if (left > 0) left = 0;
-    }
+/* What L1 leaves of a weight w = scale * v: |w| less the penalty due, which w has paid in part. Without
+ * branches, because signs are unpredictable. */
+INLINE double truncated(double v, double scale, double inverse, double due, double *paid) {
+    double open = due + (v < 0 ? -*paid : *paid);
+    double left = fabs(v) - (open > 0 ? open : 0) * inverse;
+    left = copysign(left > 0 ? left : 0, v) + 0.0;
     *paid += scale * (left - v);
     return left;
 }
