@@ -1,4 +1,4 @@
-"""NumPy twin of the perceptron kernels: every visit spelled out, no scale, no tricks for averages."""
+"""NumPy twin of the perceptron kernels: every visit spelled out, no scale and no tricks."""
 
 import numpy as np
 

@@ -45,7 +45,11 @@ class Learners:
     def fits(self, rule, averaged):
         """Whether the state is what `rule` needs."""
         same = self.multiclass == rule.multiclass and len(self) == rule.positive.size
-        return same and bool(self.sums.size) == averaged and bool(self.paid.size) == (rule.penalty == 2)
+        return (
+            same
+            and bool(self.sums.size) == averaged
+            and bool(self.paid.size) == (rule.penalty == 2)
+        )
 
     @property
     def units(self):
@@ -120,7 +124,9 @@ class Learners:
         """16 bytes that differ where the weights of a unit differ."""
         coef, intercept = self.working(unit)
         # Zeros are equal whatever their sign.
-        return blake2b((coef + 0.0).tobytes() + (intercept + 0.0).tobytes(), digest_size=16).digest()
+        return blake2b(
+            (coef + 0.0).tobytes() + (intercept + 0.0).tobytes(), digest_size=16
+        ).digest()
 
     def finite(self):
         """Whether no decision value and no weight has overflowed."""

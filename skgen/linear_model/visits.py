@@ -15,6 +15,7 @@ many to copy, laid out in that first order: memory delivers a run twice as fast 
 import threading
 from concurrent.futures import wait
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -182,7 +183,7 @@ def _hashes(block, params):
 def spans(n, parts=16):
     """[0, n) in up to `parts` pairs (begin, end)."""
     edges = np.linspace(0, n, min(n, parts) + 1).astype(int).tolist()
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def entries(X):

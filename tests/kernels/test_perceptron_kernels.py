@@ -63,7 +63,9 @@ class Walker:
         self.positive, self.gain = np.array(positive, dtype=np.int32), np.array(gain, dtype=float)
         self.flags = fit_intercept, penalty, multiclass
 
-    def walk(self, entries, target, order, weight=None, share=None, begin=0, end=None, pocket=False):
+    def walk(
+        self, entries, target, order, weight=None, share=None, begin=0, end=None, pocket=False
+    ):
         kernel = self.kernels.walk_dense if len(entries) == 1 else self.kernels.walk_csr
         none = np.empty(0)
         return kernel(
@@ -282,7 +284,7 @@ def test_gather_is_indexing(kernels, dtype, storage):
             kernels.gather_dense(X, target, order, out, begin, end)
         np.testing.assert_array_equal(out, X[order])
         return
-    data, indices, pointers = entries
+    _, indices, pointers = entries
     new = np.append(0, np.cumsum(np.diff(pointers)[order])).astype(pointers.dtype)
     values, columns = np.empty(new[-1], dtype), np.empty(new[-1], indices.dtype)
     kernels.gather_csr(*entries, target, order, values, columns, new, 0, len(order))
