@@ -150,6 +150,9 @@ class LinearFit:
         if self.origin is not None:
             # Of the rounded weights, so that scores near the origin keep their digits.
             intercept -= (coef.astype(np.float64) * scale) @ self.origin.astype(np.float64)
+            if isinstance(self.problem.loss, SoftmaxLoss):
+                # Weights under an absolute penalty need not sum to zero over the classes.
+                intercept -= intercept.mean()
         return coef, np.clip(intercept, -limit, limit).astype(dtype)
 
     def solve(self, w, monitor):
