@@ -60,6 +60,9 @@ class Entry:
     weight_units: object = field(default=lambda a: {})
     # X -> y for estimators that need one; a row of X decides its label alone.
     target: object = None
+    # Whether a weight is exactly a number of copies, and whether the order of rows is nothing.
+    repeats: bool = True
+    permutes: bool = True
     # Whether classes in another order give the same coefficients in that order.
     relabels: bool = True
     # Whether the fit is an optimum with a free intercept, so that probabilities average to shares.
@@ -304,6 +307,59 @@ add_logistic("liblinear-l1", solver="liblinear", l1_ratio=1.0, C=0.3)
 add_logistic("balanced", classes=3, class_weight="balanced", fit_intercept=False)
 if PACKAGE == "skgen":
     add_logistic("auto", classes=3, solver="auto", l1_ratio=0.5)
+
+
+def add_softmax(name, classes=3, **arguments):
+    batches = arguments.get("solver", "auto") != "auto"
+    if not batches:
+        arguments = {"tol": 1e-10, "max_iter": 1000} | arguments
+    add(
+        f"SoftmaxRegression-{name}",
+        linear_model.SoftmaxRegression(random_state=0, **arguments),
+        parameters=_linear,
+        target=Labels(classes),
+        weight_units=lambda a: {"C": arguments.get("C", 1.0) / a},
+        direction=0 if batches else -1,
+        sparse=True,
+        partial_fit=True,
+        transforms=False,
+        grid={"C": [0.1, 1.0]},
+        calibrated=not batches,
+        repeats=not batches or "batch_size" not in arguments,
+        permutes=not batches or "batch_size" not in arguments,
+        processes=name in ("two", "adam"),
+    )
+
+
+def add_perceptron(name, classes=2, **arguments):
+    add(
+        f"Perceptron-{name}",
+        linear_model.Perceptron(random_state=0, **arguments),
+        parameters=_linear,
+        target=Labels(classes),
+        weight_units=lambda a: {"eta0": 1.0 / a, "alpha": 1e-4 * a},
+        sparse=True,
+        partial_fit=True,
+        transforms=False,
+        grid={"eta0": [0.1, 1.0]},
+        repeats=PACKAGE == "skgen",
+        permutes=PACKAGE == "skgen",
+        processes=name == "default",
+    )
+
+
+add_perceptron("default")
+add_perceptron("three", classes=3)
+add_perceptron("elasticnet", penalty="elasticnet", class_weight="balanced")
+if PACKAGE == "skgen":
+    add_softmax("three")
+    add_softmax("two", classes=2, temperature=0.5)
+    add_softmax("l1", l1_ratio=1.0, C=0.1)
+    add_softmax("adam", solver="adam", batch_size=50, max_iter=20)
+    add_softmax("nesterov", solver="nesterov", max_iter=20)
+    add_perceptron("averaged", classes=3, average=True)
+    add_perceptron("multinomial", classes=3, multi_class="multinomial")
+    add_perceptron("pocket", classes=3, pocket=True, multi_class="multinomial")
 
 
 def entries(select=lambda entry: True):
