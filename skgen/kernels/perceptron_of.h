@@ -338,3 +338,17 @@ static int T(same_rows)(const lesson *p, ptrdiff_t a, ptrdiff_t b) {
         return T(same)(T(row_at)(p, a, CSR_NARROW), T(row_at)(p, b, CSR_NARROW), CSR_NARROW);
     return T(same)(T(row_at)(p, a, CSR_WIDE), T(row_at)(p, b, CSR_WIDE), CSR_WIDE);
 }
+
+/* Copy row order[t] of a matrix to place t of another; CSR pointers of the copy are there already. */
+static void T(gather)(const lesson *p, ptrdiff_t begin, ptrdiff_t end, REAL *data, void *indices,
+                      const void *indptr) {
+    const int storage = p->storage, width = storage == CSR_NARROW ? 4 : 8;
+    ptrdiff_t ahead = 8;
+    for (ptrdiff_t t = begin; t < end; t++) {
+        if (t + ahead < end) T(fetch_row)(p, p->order[t + ahead], storage);
+        T(row) row = T(row_at)(p, p->order[t], storage);
+        ptrdiff_t at = storage == DENSE ? t * p->d : entry(indptr, t, storage);
+        memcpy(data + at, row.x, row.m * sizeof(REAL));
+        if (storage != DENSE) memcpy((char *)indices + at * width, row.index, row.m * width);
+    }
+}

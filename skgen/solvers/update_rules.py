@@ -169,3 +169,12 @@ def named(table, name, options):
     """``table[name]`` built from those of `options` that it has fields for."""
     kind = table[name]
     return kind(**{field.name: options[field.name] for field in fields(kind)})
+
+
+def compiled_form(rule, p):
+    """What kernels know a rule by: its place in the table, its numbers, its decay (p,) if any."""
+    code = list(RULES.values()).index(type(rule))
+    options = {field.name: getattr(rule, field.name) for field in fields(rule)}
+    decay = options.pop("weight_decay", None)
+    decay = np.empty(0) if decay is None else np.ascontiguousarray(np.broadcast_to(decay, p))
+    return code, np.array(list(options.values()), dtype=np.float64), decay.astype(np.float64)
