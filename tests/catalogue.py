@@ -63,8 +63,8 @@ class Entry:
     # Whether a weight is exactly a number of copies, and whether the order of rows is nothing.
     repeats: bool = True
     permutes: bool = True
-    # Whether classes in another order give the same coefficients in that order.
-    relabels: bool = True
+    # Fitted attributes that are float64 for float32 rows too, as scikit-learn's are.
+    double: tuple = ()
     # Whether the fit is an optimum with a free intercept, so that probabilities average to shares.
     calibrated: bool = False
     # Whether tests that start a process per configuration take this one.
@@ -277,7 +277,7 @@ _linear = {"coef_": slope, "intercept_": unmoved}
 
 def add_logistic(name, classes=2, **arguments):
     """Tight tolerance: what the laws compare are optima, not the last digits of a path."""
-    arguments = {"tol": 1e-10, "max_iter": 1000} | arguments
+    arguments = {"tol": 1e-10} | arguments
     C = arguments.get("C", 1.0)
     add(
         f"LogisticRegression-{name}",
@@ -285,6 +285,7 @@ def add_logistic(name, classes=2, **arguments):
         parameters=_linear,
         target=Labels(classes),
         weight_units=lambda a: {"C": C / a},
+        double=("coef_", "intercept_") if "liblinear" in name else (),
         calibrated=arguments.get("fit_intercept", True) and "liblinear" not in name,
         processes=name in ("default", "multinomial", "elasticnet"),
         direction=-1 if PACKAGE == "skgen" else 0,
@@ -295,7 +296,7 @@ def add_logistic(name, classes=2, **arguments):
     )
 
 
-add_logistic("default", tol=1e-8)
+add_logistic("default")
 add_logistic("multinomial", classes=3)
 add_logistic("newton-cholesky", classes=3, solver="newton-cholesky", C=0.1)
 add_logistic("none", C=np.inf)
@@ -311,8 +312,9 @@ if PACKAGE == "skgen":
 
 def add_softmax(name, classes=3, **arguments):
     batches = arguments.get("solver", "auto") != "auto"
+    whole = not batches or arguments["batch_size"] == 10**6
     if not batches:
-        arguments = {"tol": 1e-10, "max_iter": 1000} | arguments
+        arguments = {"tol": 1e-10} | arguments
     add(
         f"SoftmaxRegression-{name}",
         linear_model.SoftmaxRegression(random_state=0, **arguments),
@@ -325,8 +327,8 @@ def add_softmax(name, classes=3, **arguments):
         transforms=False,
         grid={"C": [0.1, 1.0]},
         calibrated=not batches,
-        repeats=not batches or "batch_size" not in arguments,
-        permutes=not batches or "batch_size" not in arguments,
+        repeats=whole,
+        permutes=whole,
         processes=name in ("two", "adam"),
     )
 
@@ -337,7 +339,10 @@ def add_perceptron(name, classes=2, **arguments):
         linear_model.Perceptron(random_state=0, **arguments),
         parameters=_linear,
         target=Labels(classes),
+        # Shuffling is keyed by the bytes of the rows.
+        start=lambda X: {"shuffle": False},
         weight_units=lambda a: {"eta0": 1.0 / a, "alpha": 1e-4 * a},
+        double=("intercept_",),
         sparse=True,
         partial_fit=True,
         transforms=False,
@@ -350,13 +355,13 @@ def add_perceptron(name, classes=2, **arguments):
 
 add_perceptron("default")
 add_perceptron("three", classes=3)
-add_perceptron("elasticnet", penalty="elasticnet", class_weight="balanced")
+add_perceptron("elasticnet", penalty="elasticnet", tol=None, max_iter=20)
 if PACKAGE == "skgen":
     add_softmax("three")
     add_softmax("two", classes=2, temperature=0.5)
     add_softmax("l1", l1_ratio=1.0, C=0.1)
     add_softmax("adam", solver="adam", batch_size=50, max_iter=20)
-    add_softmax("nesterov", solver="nesterov", max_iter=20)
+    add_softmax("nesterov", solver="nesterov", batch_size=10**6, max_iter=20)
     add_perceptron("averaged", classes=3, average=True)
     add_perceptron("multinomial", classes=3, multi_class="multinomial")
     add_perceptron("pocket", classes=3, pocket=True, multi_class="multinomial")
