@@ -67,6 +67,9 @@ class Entry:
     double: tuple = ()
     # Whether the fit is an optimum with a free intercept, so that probabilities average to shares.
     calibrated: bool = False
+    # Whether all of scikit-learn's checks apply: some need an intercept, some an optimum where the
+    # classes are separable.
+    checked: bool = True
     # Whether tests that start a process per configuration take this one.
     processes: bool = True
     # Callback tasks that close a fit without an iteration in them, as scikit-learn's lbfgs has.
@@ -287,6 +290,7 @@ def add_logistic(name, classes=2, **arguments):
         weight_units=lambda a: {"C": C / a},
         double=("coef_", "intercept_") if "liblinear" in name else (),
         calibrated=arguments.get("fit_intercept", True) and "liblinear" not in name,
+        checked=C < np.inf and arguments.get("fit_intercept", True),
         processes=name in ("default", "multinomial", "elasticnet"),
         direction=-1 if PACKAGE == "skgen" else 0,
         sparse=True,
@@ -305,7 +309,8 @@ add_logistic("l1", l1_ratio=1.0, solver="saga", C=0.1)
 add_logistic("elasticnet", classes=3, l1_ratio=0.3, solver="saga", C=0.1)
 add_logistic("liblinear", solver="liblinear")
 add_logistic("liblinear-l1", solver="liblinear", l1_ratio=1.0, C=0.3)
-add_logistic("balanced", classes=3, class_weight="balanced", fit_intercept=False)
+add_logistic("balanced", classes=3, class_weight="balanced")
+add_logistic("no-intercept", classes=3, fit_intercept=False)
 if PACKAGE == "skgen":
     add_logistic("auto", classes=3, solver="auto", l1_ratio=0.5)
 
