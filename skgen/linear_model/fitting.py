@@ -140,8 +140,11 @@ class LinearFit:
     def parameters(self, w, dtype=np.float64):
         """coef (K, d) and intercept (K,) in units of X."""
         coef, intercept = (np.array(part) for part in self.objective.parts(w))
-        if isinstance(self.problem.loss, SoftmaxLoss):
-            coef, intercept = balanced(self.problem, coef, intercept)
+        softmax = isinstance(self.problem.loss, SoftmaxLoss)
+        if softmax and self.problem.unpenalized:
+            # Of all weights that give the same probabilities, those that sum to zero; a penalty
+            # has chosen already.
+            coef -= coef.mean(axis=0)
         if self.basis is not None:
             coef = coef @ self.basis.T
         scale = 1.0 if self.scale is None else self.scale
@@ -150,9 +153,8 @@ class LinearFit:
         if self.origin is not None:
             # Of the rounded weights, so that scores near the origin keep their digits.
             intercept -= (coef.astype(np.float64) * scale) @ self.origin.astype(np.float64)
-            if isinstance(self.problem.loss, SoftmaxLoss):
-                # Weights under an absolute penalty need not sum to zero over the classes.
-                intercept -= intercept.mean()
+        if softmax and self.problem.free_intercept:
+            intercept -= intercept.mean()
         return coef, np.clip(intercept, -limit, limit).astype(dtype)
 
     def solve(self, w, monitor):
@@ -225,18 +227,6 @@ def penalty_of(problem, shapes, inverse_scale):
         l2.append(np.full(k, problem.intercept_l2))
         l1.append(np.full(k, problem.intercept_l1))
     return ElasticNet(np.concatenate(l2), np.concatenate(l1))
-
-
-def balanced(problem, coef, intercept):
-    """Of all scores that give the same probabilities, those that sum to zero.
-
-    A squared penalty has chosen already for the weights, an absolute one has its own choice.
-    """
-    if problem.unpenalized:
-        coef = coef - coef.mean(axis=0)
-    if problem.free_intercept:
-        intercept = intercept - intercept.mean()
-    return coef, intercept
 
 
 def log_shares(rows, n_outputs):
