@@ -48,6 +48,34 @@ class GapProblem:
     def strength(self):
         return 1.0 / (self.C * self.X.shape[0])
 
+    @cached_property
+    def rows_and_ones(self):
+        """X with a column of ones, for peers without an intercept or with a strange one.
+
+        Its weight is penalized, which moves the optimum by far less than the goal. Such copies
+        are made outside the clock.
+        """
+        if not self.fit_intercept:
+            return self.X
+        return np.column_stack([self.X, np.ones(len(self.X), dtype=self.X.dtype)])
+
+    @cached_property
+    def columns(self):
+        """X by columns, as peers that walk them want it."""
+        return self.X.tocsc() if sparse.issparse(self.X) else np.asfortranarray(self.X)
+
+    @cached_property
+    def columns_and_ones(self):
+        if not self.fit_intercept:
+            return self.columns
+        return np.asfortranarray(self.rows_and_ones)
+
+    def split(self, w):
+        """coef and intercept of weights for `rows_and_ones`."""
+        if self.fit_intercept:
+            return w[:-1], w[-1:]
+        return w, np.zeros(1)
+
     def judge(self, answer):
         coef, intercept = (np.asarray(part, dtype=np.float64) for part in answer)
         value = self.value_and_gradient(self.pack(coef, intercept))[0]
@@ -185,7 +213,3 @@ class EpochProblem:
         coef, intercept = answer
         scores = self.X @ coef.ravel().astype(self.X.dtype) + intercept[0]
         return float(((scores > 0) == (self.y == 1)).mean())
-
-
-def is_sparse(problem):
-    return sparse.issparse(problem.X)
