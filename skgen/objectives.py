@@ -112,15 +112,25 @@ class LinearObjective:
         hessian[np.diag_indices_from(hessian)] += self.penalty.l2
         return value + squared, gradient + slope, hessian
 
-    def class_diagonal(self, w, rows):
-        """The diagonal of the Hessian, (p,)."""
+    def class_diagonal(self, w, rows, columns=None):
+        """Means of h x_j^2 and h x_j by class, h the curvature of the loss, x_d = 1: (K, d + 1).
+
+        The first is the diagonal of the Hessian without the penalty. Where all weights are zero, h
+        is the same in all rows and `columns`, the ColumnMoments, spare the reading of them.
+        """
         coef, intercept = self.parts(w)
+        if columns is not None and not coef.any():
+            return self._constant_diagonal(intercept, columns)
         params = LinearParams(coef, intercept, self.loss, self.origin)
-        total = rows.sum(add_diagonal, params).diagonal / rows.weight_sum
-        parts = {"coef": total[:, :-1]}
-        if self.fit_intercept:
-            parts["intercept"] = total[:, -1]
-        return self.layout.pack(**parts) + self.penalty.l2
+        total = rows.sum(add_diagonal, params)
+        return total.diagonal / rows.weight_sum, total.cross / rows.weight_sum
+
+    def _constant_diagonal(self, intercept, columns):
+        share = self.loss.predict(intercept[None])[0]
+        curvature = (share * (1.0 - share))[-len(intercept) :, None]
+        mean = columns.mean if self.origin is None else columns.mean - self.origin
+        second = np.append(columns.variance + mean**2, 1.0)
+        return curvature * second, curvature * np.append(mean, 1.0)
 
     def class_curvature(self, w, rows):
         """Yields for every class its own block (q, q) of the Hessian, q = d + 1 with an intercept.
@@ -183,30 +193,33 @@ class GramSum:
 
 @dataclass(slots=True)
 class DiagonalSum:
-    """Diagonal of the Hessian by class, the intercept last, (K, d + 1)."""
+    """Sums of h x_j^2 and h x_j by class, the intercept last, (K, d + 1)."""
 
     diagonal: np.ndarray
+    cross: np.ndarray
 
     def merge(self, other):
         self.diagonal += other.diagonal
+        self.cross += other.cross
         return self
 
 
 def add_diagonal(block, params):
     """`DiagonalSum` of one block."""
     k, d = params.coef.shape
-    diagonal = np.zeros((k, d + 1))
+    total = DiagonalSum(np.zeros((k, d + 1)), np.zeros((k, d + 1)))
     if sparse.issparse(block.X) and hasattr(params.loss, "add_sparse_diagonal"):
-        unused = np.zeros((2, k, d + 1))
+        gradient = np.zeros((k, d + 1))
         params.loss.add_sparse_diagonal(
-            block, params.coef, params.intercept, unused[0], diagonal, unused[1]
+            block, params.coef, params.intercept, gradient, total.diagonal, total.cross
         )
-        return DiagonalSum(diagonal)
+        return total
     curvature = row_curvature(block, params).astype(np.float64)
     Z = centered(block, params.origin)
-    diagonal[:, :-1] = (Z.power(2) if sparse.issparse(Z) else Z * Z).T.dot(curvature).T
-    diagonal[:, -1] = curvature.sum(axis=0)
-    return DiagonalSum(diagonal)
+    total.diagonal[:, :-1] = (Z.power(2) if sparse.issparse(Z) else Z * Z).T.dot(curvature).T
+    total.cross[:, :-1] = Z.T.dot(curvature).T
+    total.diagonal[:, -1] = total.cross[:, -1] = curvature.sum(axis=0)
+    return total
 
 
 def row_curvature(block, params):

@@ -6,7 +6,7 @@ skgen.linear_model.softmax_batches with skgen.solvers.update_rules.
 """
 
 from libc.stdint cimport int32_t, int64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 ctypedef fused floating:
     float
@@ -134,8 +134,7 @@ def train_dense(
             rows = &order[number * batch_size]
             size = min(batch_size, order.shape[0] - number * batch_size)
             for i in range(size):
-                for j in range(d):
-                    batch[i, j] = X[rows[i], j]
+                memcpy(&batch[i, 0], &X[rows[i], 0], d * sizeof(floating))
             for i in range(k):
                 for j in range(d):
                     packed[i, j] = <floating>w[i * d + j]

@@ -133,6 +133,26 @@ def add_logistic_diagonal(
     return value
 
 
+def add_column_sums(
+    const floating[::1] data, const integral[::1] indices, const integral[::1] indptr,
+    const double[::1] weight,
+    double[:, ::1] sums,  # in, out: (d, 2)
+):
+    """Add weight * x and weight * x^2 of every column."""
+    cdef Py_ssize_t i
+    cdef integral p
+    cdef double x, y
+    cdef double *total
+    with nogil:
+        for i in range(weight.shape[0]):
+            for p in range(indptr[i], indptr[i + 1]):
+                total = &sums[indices[p], 0]
+                x = data[p]
+                y = weight[i] * x
+                total[0] += y
+                total[1] += y * x
+
+
 def add_product(
     const floating[::1] data, const integral[::1] indices, const integral[::1] indptr,
     const double[::1] scale, const double[::1] direction, double intercept,

@@ -16,7 +16,7 @@ from skgen.losses import LogLoss, SoftmaxLoss
 from skgen.objectives import LinearObjective
 from skgen.penalties import ElasticNet
 from skgen.rows import Rows
-from skgen.solvers.lbfgs import lbfgs
+from skgen.solvers.diagonal import diagonal
 from skgen.solvers.monitor import DescentMonitor
 from skgen.solvers.newton import newton
 from skgen.solvers.proximal import proximal_newton
@@ -24,6 +24,8 @@ from skgen.solvers.sampled import sample_size, sampled
 
 # Squares of numbers between these have room for sums and products.
 MODERATE = {4: (1e-12, 1e12), 8: (1e-60, 1e60)}
+# Up to so many numbers float32 becomes float64.
+SMALL_DATA = 2**20
 # Full Hessians are formed up to so many parameters ...
 HESSIAN_PARAMETERS = 1500
 # ... and so many multiplications a pass.
@@ -35,6 +37,7 @@ SAMPLE_ITERATIONS = 50
 SAMPLE_TOL = 1e-3
 # Without a penalty, separation is looked for once the mean loss is below this.
 SUSPICIOUS_LOSS = 0.05
+SEPARATED = "the classes are separable and nothing is penalized"
 # A margin is positive if it is by this share of the largest score.
 CLEAR_MARGIN = 1e-9
 
@@ -77,6 +80,7 @@ class LinearFit:
 
     def __init__(self, problem, rows, columns):
         self.problem = problem
+        rows = accurate_rows(rows)
         self.scale = column_scale(rows, columns)
         if self.scale is not None:
             rows = scaled_rows(rows, self.scale)
@@ -84,7 +88,7 @@ class LinearFit:
             from skgen.statistics import column_moments
 
             columns = column_moments(rows)
-        self.rows = rows
+        self.rows, self.columns = rows, columns
         centers = problem.free_intercept and not sparse.issparse(rows.X)
         self.origin = columns.mean.astype(rows.dtype) if centers else None
         d, k = rows.n_features, problem.n_outputs
@@ -112,33 +116,29 @@ class LinearFit:
             parts["intercept"] = np.asarray(intercept, dtype=np.float64) + moved
         return layout.pack(**parts)
 
-    def parameters(self, w):
-        """coef (K, d) and intercept (K,) in units of X, float64."""
+    def parameters(self, w, dtype=np.float64):
+        """coef (K, d) and intercept (K,) in units of X."""
         coef, intercept = (np.array(part) for part in self.objective.parts(w))
-        if self.origin is not None:
-            intercept -= coef @ self.origin.astype(np.float64)
         if isinstance(self.problem.loss, SoftmaxLoss):
             coef, intercept = balanced(self.problem, coef, intercept)
-        if self.scale is not None:
-            coef /= self.scale
-        return coef, intercept
+        scale = 1.0 if self.scale is None else self.scale
+        limit = np.finfo(dtype).max
+        coef = np.clip(coef / scale, -limit, limit).astype(dtype)
+        if self.origin is not None:
+            # Of the rounded weights, so that scores near the origin keep their digits.
+            intercept -= (coef.astype(np.float64) * scale) @ self.origin.astype(np.float64)
+        return coef, np.clip(intercept, -limit, limit).astype(dtype)
 
     def solve(self, w, monitor):
         """Minimize; the `Solution`."""
         if not self.objective.penalty.smooth:
             return proximal_newton(self.objective, w, self.rows, monitor)
         if sparse.issparse(self.rows.X) and not self.forms_hessian():
-            return self.solve_sparse(w, monitor)
+            return diagonal(self.objective, w, self.rows, monitor, self.columns)
         if self.forms_hessian():
             return newton(self.objective, w, self.rows, monitor)
         finish = newton if self.objective.n_parameters <= HESSIAN_PARAMETERS else None
         return sampled(self.objective, w, self.rows, monitor, self.solve_sample, finish)
-
-    def solve_sparse(self, w, monitor):
-        """L-BFGS started from the diagonal of the Hessian at `w`."""
-        diagonal = self.objective.class_diagonal(w, self.rows)
-        inverse = 1.0 / np.maximum(diagonal, 1e-12 * diagonal.max())
-        return lbfgs(self.objective, w, self.rows, monitor, precondition=inverse.__mul__)
 
     def forms_hessian(self):
         """Whether Newton's method on all rows is the cheapest way."""
@@ -153,10 +153,28 @@ class LinearFit:
             return newton(objective, w, rows, monitor).params
         return sampled(objective, w, rows, monitor, None).params
 
+    def halt_when_separated(self, value, w):
+        """A reason to stop where `w` already separates the classes, else None."""
+        if value < SUSPICIOUS_LOSS and self.separates(w):
+            return SEPARATED
+        return None
+
     def separates(self, w):
         """Whether the scores at `w` put every row on the side of its class."""
         margins = self.rows.sum(smallest_margin, (self.objective, w))
         return margins.smallest > CLEAR_MARGIN * margins.largest
+
+
+def accurate_rows(rows):
+    """The rows in float64 where that costs little; large float32 arrays stay as they are.
+
+    Sums over many rows average the rounding of single ones away.
+    """
+    dense = not sparse.issparse(rows.X)
+    if dense and rows.dtype == np.float32 and rows.X.size <= SMALL_DATA:
+        X = rows.X.astype(np.float64)
+        return Rows(X, rows.weight, rows.target, n_threads=rows.n_threads)
+    return rows
 
 
 def penalty_of(problem, shapes, inverse_scale):

@@ -20,11 +20,17 @@ SUFFICIENT_DECREASE = 1e-4
 CURVATURE = 0.9
 # Evaluations along one direction.
 MOST_TRIALS = 30
+# Iterations until the preconditioner is made anew, which costs about two evaluations; the second
+# time twice as many, and so on.
+FIRST_RENEWAL = 8
+# So many steps in a row may change value and gradient by nothing but rounding.
+MOST_IN_VAIN = 40
+ROUNDING = 4.0 * np.finfo(np.float64).eps
 # A pair of changes whose curvature is a smaller share of their lengths is rounding.
 LEAST_CURVATURE = 1e-14
 
 
-def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, max_steps=None):
+def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, renew=None, max_steps=None):
     """Minimize from `w`; ``objective.value_and_gradient(w, rows)`` is called for every trial.
 
     Parameters
@@ -37,6 +43,8 @@ def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, max_step
         Steps that are remembered; 2 (memory) vectors of p numbers.
     precondition : callable of g (p,), or None
         A symmetric positive definite approximation of the inverse Hessian, times g.
+    renew : callable of w, or None
+        A new `precondition` for there; asked after 8, 16, 32, ... iterations.
     max_steps : int, or None
         Return after so many iterations, whatever the monitor says.
 
@@ -48,9 +56,10 @@ def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, max_step
     noise = 8.0 * np.finfo(rows.dtype).eps
     pairs = Pairs(memory, len(w), precondition)
     direction, falls = pairs.descend(here.gradient), Falls()
-    last = monitor.max_iter
+    first, last = len(monitor.history), monitor.max_iter
+    next_renewal = FIRST_RENEWAL
     if max_steps is not None:
-        last = min(last, len(monitor.history) + max_steps)
+        last = min(last, first + max_steps)
     while len(monitor.history) < last:
         monitor.begin()
         there = search(objective, rows, here, direction, noise, pairs.first_step(here.gradient))
@@ -60,13 +69,17 @@ def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, max_step
             there = search(objective, rows, here, direction, noise, pairs.first_step(here.gradient))
         if there is not None:
             pairs.add(there.w - here.w, there.gradient - here.gradient)
-            falls.add(here.value - there.value)
-            here, direction = there, pairs.descend(there.gradient)
+            falls.add(here, there)
+            here = there
+            if renew is not None and len(monitor.history) + 1 - first == next_renewal:
+                pairs.precondition = renew(here.w)
+                next_renewal *= 2
+            direction = pairs.descend(here.gradient)
         gap = max(-0.5 * float(here.gradient @ direction), falls.ahead())
         gradient_norm = objective.gradient_norm(here.gradient)
         if monitor.end(here.value, here.w, gradient_norm, gap):
             break
-        if there is None:
+        if there is None or falls.in_vain == MOST_IN_VAIN:
             monitor.settle(
                 f"no step lowers the objective beyond rounding; gradient norm {gradient_norm:.2g}",
                 gap <= max(noise, 1e-3 * monitor.tol) * max(abs(here.value), 1e-6),
@@ -148,13 +161,19 @@ class Pairs:
 
 
 class Falls:
-    """How much the value fell in the last two steps."""
+    """How much the value fell in the last two steps, and for how long only by rounding."""
 
     def __init__(self):
-        self.last = self.before = np.inf
+        self.last = self.before = self.lowest_norm = np.inf
+        self.in_vain = 0
 
-    def add(self, fall):
+    def add(self, before, after):
+        fall = before.value - after.value
         self.before, self.last = self.last, max(fall, 0.0)
+        norm = float(np.abs(after.gradient).max())
+        progress = fall > ROUNDING * abs(before.value) or norm < 0.9 * self.lowest_norm
+        self.lowest_norm = min(norm, self.lowest_norm)
+        self.in_vain = 0 if progress else self.in_vain + 1
 
     def ahead(self):
         """What is still to fall if the falls go on shrinking at the same ratio, at most 9 / 10."""
@@ -206,7 +225,7 @@ def falls_enough(first, trial, noise):
         return False
     if trial.value <= first.value + SUFFICIENT_DECREASE * trial.length * first.slope:
         return True
-    return trial.value <= first.value + noise and trial.slope <= -0.8 * first.slope
+    return abs(trial.value - first.value) <= noise and trial.slope <= -0.8 * first.slope
 
 
 def between(low, high):
@@ -214,14 +233,10 @@ def between(low, high):
     width = high.length - low.length
     if not np.isfinite(high.value + high.slope):
         return low.length + 0.1 * width
-    chord = 3.0 * (low.value - high.value) / width + low.slope + high.slope
-    inside = chord * chord - low.slope * high.slope
-    share = 0.5
-    if inside >= 0.0:
-        root = np.sqrt(inside)
-        bottom = high.slope - low.slope + 2.0 * root
-        if bottom != 0.0:
-            share = 1.0 - (high.slope + root - chord) / bottom
+    with np.errstate(all="ignore"):
+        chord = 3.0 * (low.value - high.value) / width + low.slope + high.slope
+        root = np.sqrt(chord * chord - low.slope * high.slope)
+        share = 1.0 - (high.slope + root - chord) / (high.slope - low.slope + 2.0 * root)
     if not np.isfinite(share):
         share = 0.5
     return low.length + float(np.clip(share, 0.1, 0.9)) * width

@@ -77,6 +77,11 @@ class DescentMonitor:
     attributes : callable of params
         The fitted attributes that callbacks see.
     report : callable of (iteration, value, gradient norm), or None
+
+    Attributes
+    ----------
+    halt : callable of (value, params), or None
+        Returns a reason to stop that only the model knows, or None.
     """
 
     def __init__(self, max_iter, tol, run, attributes, report=None):
@@ -86,6 +91,7 @@ class DescentMonitor:
         self.gap = math.inf
         self.converged = False
         self.ended = max_iter == 0
+        self.halt = None
         self.reason = f"max_iter={max_iter} reached"
 
     def begin(self):
@@ -113,6 +119,8 @@ class DescentMonitor:
             )
         elif stop:
             self.reason = "stopped by a callback"
+        elif self.halt is not None and (halted := self.halt(value, params)) is not None:
+            self.reason, stop = halted, True
         self.ended = self.converged or stop or len(self.history) >= self.max_iter
         return self.converged or stop
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from skgen import kernels
 from skgen.solvers.duality import lower_bound, minimal_subgradient
+from skgen.solvers.monitor import GAP_SHARE, SMALL_LOSS
 from skgen.solvers.newton import SHORTEST_STEP, SUFFICIENT_DECREASE, Factor, shrink
 from skgen.solvers.solution import Solution
 
@@ -32,13 +33,14 @@ def proximal_newton(objective, w, rows, monitor):
     """Minimize from `w`; return a `Solution`.
 
     ``objective.value_gradient_hessian(w, rows)`` and ``objective.value_and_gradient(w, rows)``
-    are those of the smooth part, and ``objective.penalty`` holds the strengths `l1` and `l2`.
+    are those of the smooth part, ``objective.penalty`` holds the strengths `l1` and `l2`, and
+    ``objective.gradient_norm(subgradient)`` measures what is left.
     """
-    here = Point(objective.penalty, w, *objective.value_gradient_hessian(w, rows))
+    here = Point(objective, w, *objective.value_gradient_hessian(w, rows))
     noise = 8.0 * np.finfo(rows.dtype).eps
     first = max(here.violation, np.finfo(float).tiny)
     full, quadratic = True, False
-    for _ in range(monitor.max_iter):
+    while len(monitor.history) < monitor.max_iter:
         monitor.begin()
         share = min(FORCING, here.violation / first)
         target = solve_model(here, share * here.violation)
@@ -55,7 +57,7 @@ def proximal_newton(objective, w, rows, monitor):
             monitor.settle(
                 f"no step lowers the objective beyond rounding; gradient norm {here.norm:.2g}",
                 min(gap, here.newton_gap)
-                <= max(noise, 1e-3 * monitor.tol) * max(abs(here.value), 1e-30),
+                <= max(noise, GAP_SHARE * monitor.tol) * max(abs(here.value), SMALL_LOSS),
             )
             break
     history = monitor.history
@@ -74,11 +76,11 @@ def search(objective, here, target, rows, noise, full):
     while length >= SHORTEST_STEP:
         trial = here.w + length * step if length < 1.0 else target
         evaluate = objective.value_gradient_hessian if full else objective.value_and_gradient
-        there = Point(penalty, trial, *evaluate(trial, rows))
+        there = Point(objective, trial, *evaluate(trial, rows))
         enough = there.value <= here.value + SUFFICIENT_DECREASE * length * min(slope, 0.0)
         if (enough and slope < 0.0) or here.is_rounding(there, noise):
             if there.hessian is None:
-                there = Point(penalty, trial, *objective.value_gradient_hessian(trial, rows))
+                there = Point(objective, trial, *objective.value_gradient_hessian(trial, rows))
             return there, length == 1.0
         full = False
         length *= shrink(here.value, slope, length, there.value)
@@ -88,12 +90,13 @@ def search(objective, here, target, rows, noise, full):
 class Point:
     """Parameters with what is known of J there; `smooth` is J without its absolute penalty."""
 
-    def __init__(self, penalty, w, smooth, gradient, hessian=None):
+    def __init__(self, objective, w, smooth, gradient, hessian=None):
+        penalty = objective.penalty
         self.penalty, self.w, self.smooth = penalty, w, smooth
         self.gradient, self.hessian = gradient, hessian
         self.value = smooth + penalty.absolute(w)
         self.subgradient = minimal_subgradient(gradient, w, penalty.l1)
-        self.norm = float(np.abs(self.subgradient).max())
+        self.norm = objective.gradient_norm(self.subgradient)
 
     @cached_property
     def scale(self):
