@@ -99,7 +99,7 @@ class GapProblem:
         coef, n_rows = w[:, :-1], self.X.shape[0]
         gradient, value = np.zeros_like(w), 0.0
         for start in range(0, n_rows, JUDGED_AT_ONCE):
-            X = self.X[start : start + JUDGED_AT_ONCE].astype(np.float64)
+            X = self.X[start : start + JUDGED_AT_ONCE].astype(np.float64, copy=False)
             raw = np.asarray(X @ coef.T) + w[:, -1]
             losses, residual = loss_and_residual(raw, self.y[start : start + JUDGED_AT_ONCE])
             value += losses.sum() / n_rows
@@ -139,10 +139,14 @@ class GapProblem:
             value, gradient = self.value_and_gradient(w)
             hessian = np.diag(np.append(np.full(len(w) - 1, self.strength), 0.0))
             for start in range(0, self.X.shape[0], JUDGED_AT_ONCE):
-                X = self.X[start : start + JUDGED_AT_ONCE].astype(np.float64)
-                X = np.column_stack([X, np.ones(len(X))])
-                share = expit(X @ w)
-                hessian += X.T @ (X * (share * (1.0 - share) / self.X.shape[0])[:, np.newaxis])
+                X = self.X[start : start + JUDGED_AT_ONCE].astype(np.float64, copy=False)
+                share = expit(X @ w[:-1] + w[-1])
+                slope = share * (1.0 - share) / self.X.shape[0]
+                weighted = X * slope[:, np.newaxis]
+                hessian[:-1, :-1] += X.T @ weighted
+                hessian[-1, :-1] += weighted.sum(axis=0)
+                hessian[-1, -1] += slope.sum()
+            hessian[:-1, -1] = hessian[-1, :-1]
             if not self.fit_intercept:
                 hessian[-1], hessian[:, -1], hessian[-1, -1] = 0.0, 0.0, 1.0
             step = np.linalg.solve(hessian, gradient)
