@@ -1,0 +1,238 @@
+"""Proximal Newton by columns: coordinate descent that keeps the scores of a step up to date.
+
+    D = argmin  G'D + D'X'MXD / 2 + penalty(V + D)        V <- V + t D,  t = 1, 1/2, ...
+
+The Hessian X'MX is never formed: moving one weight changes the scores X D of the rows where its
+column is not zero. A model is swept while the sweeps still gain, over the columns that are not
+at rest, and rebuilt at the parameters it led to. `view` is a `skgen.residuals.RowView`. Yuan, Ho
+and Lin (2012).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skgen import kernels
+from skgen.solvers.duality import lower_bound, minimal_subgradient
+from skgen.solvers.monitor import GAP_SHARE, SMALL_LOSS
+from skgen.solvers.newton import SHORTEST_STEP, SUFFICIENT_DECREASE, shrink
+from skgen.solvers.solution import Solution
+
+# A model is left when a sweep gains less than this share of what all its sweeps gained.
+WORTHWHILE = 0.2
+SWEEPS = 20
+# Newton steps that bring a free intercept to its optimum, and how near.
+INTERCEPT_STEPS = 4
+BALANCED = 1e-13
+# How often a sweep over several classes moves the intercepts, which belong to all rows.
+INTERCEPT_MOVES = 8
+# Iterations without a smaller subgradient after which rounding is blamed.
+PATIENCE = 4
+# What the estimated gap is multiplied by.
+CAUTION = 2.0
+
+
+def column_newton(view, w, monitor):
+    """Minimize from flat parameters `w`; return a `Solution`."""
+    model = ColumnModel(view)
+    here = Place.at(view, view.matrix(w))
+    gaps = GapEstimate(here.value)
+    noise = 8.0 * np.finfo(np.float64).eps
+    least, waited = np.inf, 0
+    scale = 1.0 / view.weight_sum
+    while len(monitor.history) < monitor.max_iter:
+        monitor.begin()
+        target = model.solve(here)
+        reached = search(view, here, target, noise)
+        here = here if reached is None else reached
+        subgradient = minimal_subgradient(here.gradient, here.V, view.l1)
+        norm = view.objective.gradient_norm(view.flat(subgradient)) * scale
+        gap = gaps.update(view, here, subgradient, model.curvature) * scale
+        w, value = view.flat(here.V), here.value * scale
+        if monitor.end(value, w, norm, gap):
+            break
+        least, waited = (norm, 0) if norm < 0.9 * least else (least, waited + 1)
+        stuck = waited >= PATIENCE and gap <= noise * max(value, SMALL_LOSS)
+        if reached is None or stuck:
+            monitor.settle(
+                f"no step lowers the objective beyond rounding; gradient norm {norm:.2g}",
+                gap <= max(noise, GAP_SHARE * monitor.tol) * max(value, SMALL_LOSS),
+            )
+            break
+    history = monitor.history
+    return Solution(
+        view.flat(here.V), here.value * scale, len(history), monitor.converged, monitor.reason,
+        history,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Parameters V (d + 1, K), their scores, the loss by rows, smooth gradient and J, times S."""
+
+    V: np.ndarray
+    raw: np.ndarray
+    by_row: object
+    gradient: np.ndarray
+    value: float
+
+    @classmethod
+    def at(cls, view, V, raw=None, by_row=None):
+        raw = view.scores(V) if raw is None else raw
+        by_row = view.evaluate(raw) if by_row is None else by_row
+        V, raw, by_row = balance_intercept(view, V, raw, by_row)
+        gradient = view.gradient(by_row.residual) + view.l2 * V
+        return cls(V, raw, by_row, gradient, by_row.loss + penalty(view, V))
+
+
+def penalty(view, V):
+    return float((0.5 * view.l2 * V * V + view.l1 * np.abs(V)).sum())
+
+
+def balance_intercept(view, V, raw, by_row):
+    """Newton's method for a free intercept alone: the residuals of a dual point sum to zero."""
+    if not view.free_intercept:
+        return V, raw, by_row
+    for _ in range(INTERCEPT_STEPS):
+        total = by_row.residual.sum(axis=0)
+        if np.abs(total).max() <= BALANCED * view.weight_sum:
+            break
+        step = -np.linalg.lstsq(view.intercept_curvature(by_row), total)[0]
+        moved = view.evaluate(raw + step)
+        if np.abs(moved.residual.sum(axis=0)).max() >= np.abs(total).max():
+            break
+        V = V.copy()
+        V[-1] += step
+        raw, by_row = raw + step, moved
+    return V, raw, by_row
+
+
+def search(view, here, target, noise):
+    """The `Place` that the step to `target` leads to, None where there is no progress."""
+    step = target - here.V
+    slope = float((here.gradient * step).sum() + (view.l1 * (abs(target) - abs(here.V))).sum())
+    if slope >= 0.0:
+        return None
+    raw_step = view.scores(target) - here.raw
+    length = 1.0
+    while length >= SHORTEST_STEP:
+        V = target if length == 1.0 else here.V + length * step
+        raw = here.raw + length * raw_step
+        by_row = view.evaluate(raw)
+        value = by_row.loss + penalty(view, V)
+        if value <= here.value + SUFFICIENT_DECREASE * length * slope + noise * abs(here.value):
+            return Place.at(view, V, raw, by_row)
+        length *= shrink(here.value, slope, length, value)
+    return None
+
+
+class ColumnModel:
+    """The columns of X and the quadratic models that are made of them."""
+
+    def __init__(self, view):
+        self.view, self.shift = view, view.shift()
+        self.columns = view.columns(self.shift)
+        self.random = np.random.default_rng(0)
+        self.curvature = None
+
+    def solve(self, here):
+        """The parameters that a few sweeps lead to."""
+        view = self.view
+        w = view.recentered(here.V, self.shift)
+        gradient = view.recentered_gradient(here.gradient, self.shift)
+        moving = (w != 0.0) | (np.abs(gradient) > view.l1)
+        order = np.flatnonzero(moving.any(axis=1)).astype(np.int32)
+        self.random.shuffle(order)
+        u, state = w.copy(), here.by_row.state.copy()
+        self.curvature = np.full(w.shape, -1.0)
+        start = self.start_one if view.n_outputs == 1 else self.start_several
+        sweep = start(gradient, w, u, state, order)
+        gained = 0.0
+        for _ in range(SWEEPS):
+            decrease = sweep()
+            gained += decrease
+            if decrease <= WORTHWHILE * gained:
+                break
+        return view.recentered(u, self.shift, back=True)
+
+    def start_one(self, gradient, w, u, state, order):
+        """A function that sweeps and returns the decrease; one class."""
+        view, columns = self.view, self.columns
+        count, share, sums = len(order), 0.0, np.zeros(2)
+        if view.free_intercept:
+            order = order[order < view.n_features]
+            count, share = len(order), 1.0 / state[:, 1].sum(dtype=np.float64)
+            sums[0] = gradient[-1, 0]
+        cross = np.zeros(len(w))
+        flat = [x[:, 0] for x in (gradient, view.l1, view.l2, w, self.curvature, u)]
+
+        def sweep():
+            nonlocal count
+            count = kernels.coordinate.sweep_columns(
+                columns.values, columns.row_numbers, columns.starts, *flat[:4], order, flat[4],
+                cross, flat[5], state, sums, count, share,
+            )  # fmt: skip
+            if share:
+                u[-1] = w[-1] - share * sums[0]
+            return sums[1]
+
+        return sweep
+
+    def start_several(self, gradient, w, u, state, order):
+        """As `start_one`, for several classes."""
+        view, columns = self.view, self.columns
+        if view.objective.fit_intercept:
+            order = with_repeats(order[order < view.n_features], view.n_features)
+        count, scratch, decrease = len(order), np.empty((2, view.n_outputs)), np.zeros(1)
+
+        def sweep():
+            nonlocal count
+            count = kernels.coordinate.sweep_column_blocks(
+                columns.values, columns.row_numbers, columns.starts, gradient, view.l1, view.l2, w,
+                order, self.curvature, u, state, scratch, decrease, count,
+            )  # fmt: skip
+            return float(decrease[0])
+
+        return sweep
+
+
+def with_repeats(order, number):
+    """`order` with `number` after every eighth part of it."""
+    parts = np.array_split(order, INTERCEPT_MOVES)
+    return np.concatenate([np.append(part, number) for part in parts]).astype(np.int32)
+
+
+class GapEstimate:
+    """How far J lies above its optimum: a bound, or an estimate where that is smaller.
+
+    The bound scales all residuals until the steepest column fits, so one rare column decides; far
+    from rounding it is of first order in slopes where the distance is of second. The estimate is
+    the larger of two: what single coordinates would gain, v_j^2 / (2 H_jj), and what is left if J
+    keeps falling at its rate.
+    """
+
+    def __init__(self, value):
+        self.values = [value]
+
+    def update(self, view, here, subgradient, curvature):
+        loss_gradient = here.gradient - view.l2 * here.V
+        flat = (x.ravel() for x in (loss_gradient, here.V, view.l1, view.l2))
+        bound = here.value - lower_bound(here.by_row.loss, *flat)
+        self.values.append(here.value)
+        known = curvature > 0.0
+        if not known.any():
+            return max(bound, 0.0)
+        bend = np.where(known, curvature, curvature[known].min()) + view.l2
+        alone = 0.5 * float((subgradient**2 / bend).sum())
+        return max(min(bound, CAUTION * max(alone, self.tail())), 0.0)
+
+    def tail(self):
+        """The sum of the geometric series that the latest decreases begin."""
+        falls = -np.diff(self.values[-4:])
+        if len(falls) < 3:
+            return np.inf
+        rates = falls[1:] / np.maximum(falls[:-1], np.finfo(float).tiny)
+        rate = max(float(rates.max()), 0.0)
+        return (
+            max(falls[-1], 0.0) * rate / (1.0 - rate) if rate < 1.0 else max(falls[-1], 0.0) * 100
+        )
