@@ -77,7 +77,7 @@ class RowView:
         parts = [views["coef"].T]
         if self.objective.fit_intercept:
             parts.append(views["intercept"][None])
-        return np.concatenate(parts)
+        return np.ascontiguousarray(np.concatenate(parts))
 
     def flat(self, V):
         """The inverse of `matrix`."""
@@ -118,6 +118,21 @@ class RowView:
         share = state[:, k : 2 * k].astype(np.float64)
         weighted = share * state[:, 2 * k :]
         return np.diag(weighted.sum(axis=0)) - weighted.T @ share
+
+    def column_means(self):
+        """Weighted means of the columns that scores are formed of, (d,)."""
+        if self.objective.origin is not None:
+            return np.zeros(self.n_features)
+        ones = np.ones((self.rows.n_rows, 1)) if self.rows.weight is None else self.rows.weight
+        total = self.rows.sum(gradient_of, (None, np.reshape(ones, (-1, 1)))).value
+        return total[:, 0] / self.weight_sum
+
+    def curve(self, by_row, V):
+        """The Hessian of the loss times V."""
+        coef = np.ascontiguousarray(V[: self.n_features])
+        intercept = V[-1].copy() if self.objective.fit_intercept else np.zeros(self.n_outputs)
+        total = self.rows.sum(curve_of, (self.objective, coef, intercept, by_row.state)).value
+        return total if self.objective.fit_intercept else total[:-1]
 
     def columns(self, origin):
         """`Columns` of X minus `origin` (None: nothing), and of ones for an intercept."""
@@ -185,15 +200,34 @@ def row_values(block, params):
 
 def gradient_of(block, params):
     origin, residual = params
-    residual = residual[block.span]
+    return Total(gradient_of_block(block, origin, residual[block.span]))
+
+
+def gradient_of_block(block, origin, residual):
+    """(X - origin)' residual, (d, K)."""
     X = block.X
     if sparse.issparse(X):
         total = np.zeros((X.shape[1], residual.shape[1]))
         kernels.coordinate.add_rows(X.data, X.indices, X.indptr, residual, total)
-        return Total(total)
+        return total
     total = X.T.astype(np.float64, copy=False) @ residual
     if origin is not None:
         total -= np.outer(origin, residual.sum(axis=0))
+    return total
+
+
+def curve_of(block, params):
+    """X' M (X V) of one block, the intercepts' last, (d + 1, K)."""
+    objective, coef, intercept, state = params
+    raw, state, k = scores_of(block, (objective, coef, intercept)), state[block.span], coef.shape[1]
+    if k == 1:
+        bent = state[:, 1:] * raw
+    else:
+        share = state[:, k : 2 * k]
+        bent = share * (raw - (share * raw).sum(axis=1, keepdims=True)) * state[:, 2 * k :]
+    total = np.empty((coef.shape[0] + 1, k))
+    total[:-1] = gradient_of_block(block, objective.origin, bent)
+    total[-1] = bent.sum(axis=0)
     return Total(total)
 
 

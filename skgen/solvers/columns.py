@@ -9,6 +9,7 @@ and Lin (2012).
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -26,10 +27,16 @@ INTERCEPT_STEPS = 4
 BALANCED = 1e-13
 # How often a sweep over several classes moves the intercepts, which belong to all rows.
 INTERCEPT_MOVES = 8
+# Where J falls by less than this share of the fall before, columns are too much alike for single
+# moves: the weights that are not zero then move together, ...
+SLOW = 0.3
+# ... by so many conjugate gradients, or until this share of the slope is left.
+CONJUGATE_STEPS = 60
+SLOPE_LEFT = 0.05
 # Iterations without a smaller subgradient after which rounding is blamed.
 PATIENCE = 4
 # What the estimated gap is multiplied by.
-CAUTION = 2.0
+CAUTION = 5.0
 
 
 def column_newton(view, w, monitor):
@@ -45,6 +52,9 @@ def column_newton(view, w, monitor):
         target = model.solve(here)
         reached = search(view, here, target, noise)
         here = here if reached is None else reached
+        if gaps.is_slow(here.value):
+            finer = newton_cg(view, here, model)
+            reached, here = (reached, here) if finer is None else (finer, finer)
         subgradient = minimal_subgradient(here.gradient, here.V, view.l1)
         norm = view.objective.gradient_norm(view.flat(subgradient)) * scale
         gap = gaps.update(view, here, subgradient, model.curvature) * scale
@@ -126,6 +136,75 @@ def search(view, here, target, noise):
     return None
 
 
+def newton_cg(view, here, model):
+    """A Newton step among the weights that are not zero, within their signs; None: no progress.
+
+    The equations are solved by conjugate gradients, the columns taken about their means. Weights
+    that would change sign become zero.
+    """
+    slope = minimal_subgradient(here.gradient, here.V, view.l1)
+    moving = (here.V != 0.0) | ((view.l1 == 0.0) & (model.curvature > 0.0))
+    means = model.means if view.free_intercept else None
+    bend = np.where(moving, np.maximum(model.curvature, 0.0) + view.l2, 0.0)
+    moving &= bend > 0.0
+
+    def hessian(step):
+        product = view.curve(here.by_row, uncentered(step, means))
+        if means is not None:
+            product[:-1] -= np.outer(means, product[-1])
+        return np.where(moving, product + view.l2 * step, 0.0)
+
+    start = slope.copy()
+    if means is not None:
+        start[:-1] -= np.outer(means, start[-1])
+    inverse = np.where(moving, 1.0 / np.where(moving, bend, 1.0), 0.0)
+    step = uncentered(conjugate_gradients(hessian, -np.where(moving, start, 0.0), inverse), means)
+    length = 1.0
+    while length >= SHORTEST_STEP:
+        V = here.V + length * step
+        V[(view.l1 > 0.0) & (np.sign(V) != np.sign(here.V))] = 0.0
+        fall = float((slope * (V - here.V)).sum())
+        raw = view.scores(V)
+        by_row = view.evaluate(raw)
+        if fall < 0.0 and by_row.loss + penalty(view, V) <= here.value + 1e-4 * fall:
+            return Place.at(view, V, raw, by_row)
+        length *= 0.25
+        if length < 1e-3:
+            return None
+    return None
+
+
+def uncentered(step, means):
+    """The step of columns as they are that equals `step` of columns minus their means."""
+    if means is None:
+        return step
+    step = step.copy()
+    step[-1] -= means @ step[:-1]
+    return step
+
+
+def conjugate_gradients(product, target, inverse):
+    """Solve product(x) = target roughly; `inverse` is that of the diagonal, zero where x stays."""
+    x, residual = np.zeros_like(target), target
+    z = inverse * residual
+    direction, size = z, float((residual * z).sum())
+    enough = SLOPE_LEFT**2 * size
+    for _ in range(CONJUGATE_STEPS):
+        image = product(direction)
+        bend = float((direction * image).sum())
+        if bend <= 0.0:
+            break
+        length = size / bend
+        x = x + length * direction
+        residual = residual - length * image
+        z = inverse * residual
+        before, size = size, float((residual * z).sum())
+        if size <= enough:
+            break
+        direction = z + (size / before) * direction
+    return x
+
+
 class ColumnModel:
     """The columns of X and the quadratic models that are made of them."""
 
@@ -134,6 +213,11 @@ class ColumnModel:
         self.columns = view.columns(self.shift)
         self.random = np.random.default_rng(0)
         self.curvature = None
+
+    @cached_property
+    def means(self):
+        """Means of the columns."""
+        return self.view.column_means()
 
     def solve(self, here):
         """The parameters that a few sweeps lead to."""
@@ -174,6 +258,7 @@ class ColumnModel:
             )  # fmt: skip
             if share:
                 u[-1] = w[-1] - share * sums[0]
+                self.curvature[-1] = 1.0 / share
             return sums[1]
 
         return sweep
@@ -225,6 +310,12 @@ class GapEstimate:
         bend = np.where(known, curvature, curvature[known].min()) + view.l2
         alone = 0.5 * float((subgradient**2 / bend).sum())
         return max(min(bound, CAUTION * max(alone, self.tail())), 0.0)
+
+    def is_slow(self, value):
+        """Whether `value` shows that J falls slowly."""
+        if len(self.values) < 2:
+            return False
+        return self.values[-1] - value > SLOW * (self.values[-2] - self.values[-1])
 
     def tail(self):
         """The sum of the geometric series that the latest decreases begin."""
