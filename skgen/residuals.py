@@ -4,7 +4,8 @@
 
 W' and b lie under each other as V (d + 1, K), the intercept last; without an intercept V is W'.
 The columns of X are kept a second time, as float32: they serve quadratic models only, which the
-residuals of X itself correct. Where X is dense and has few zeros its columns are centered.
+residuals of X itself correct. A dense X with many zeros is read as CSR, its columns as they are;
+one with few keeps the origin of the objective.
 """
 
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ import numpy as np
 from scipy import sparse
 
 from skgen import kernels
+from skgen.rows import Rows
 
-# Dense columns with fewer zeros are centered, which fills them.
+# Of a dense X with more zeros only the others are kept.
 SHARE_OF_ZEROS = 0.5
 
 
@@ -63,31 +65,57 @@ class RowView:
     """
 
     def __init__(self, objective, rows):
-        self.objective, self.rows = objective, rows
+        self.objective, self.rows, self.origin = objective, rows, objective.origin
+        # Moves the intercepts in and out.
+        self.moved_by = None
+        if not sparse.issparse(rows.X):
+            zeros = rows.sum(count_zeros).value
+            if zeros > SHARE_OF_ZEROS * rows.X.size:
+                self.rows = Rows(
+                    sparse.csr_array(rows.X), rows.weight, rows.target, n_threads=rows.n_threads
+                )
+                self.origin, self.moved_by = None, objective.origin
         self.n_outputs, self.n_features = objective.layout.shapes["coef"]
         self.weight_sum = rows.weight_sum
         self.l1, self.l2 = self.strengths("l1"), self.strengths("l2")
 
     def strengths(self, name):
-        return self.matrix(getattr(self.objective.penalty, name)) * self.weight_sum
+        return self.stacked(getattr(self.objective.penalty, name)) * self.weight_sum
 
-    def matrix(self, w):
-        """V (d + 1, K) of flat parameters; a new array."""
+    def stacked(self, w):
+        """Flat numbers as (d + 1, K); a new array."""
         views = self.objective.layout.views(w)
         parts = [views["coef"].T]
         if self.objective.fit_intercept:
             parts.append(views["intercept"][None])
         return np.ascontiguousarray(np.concatenate(parts))
 
+    def unstacked(self, V):
+        """The inverse of `stacked`."""
+        parts = {"coef": V[: self.n_features].T}
+        if self.objective.fit_intercept:
+            parts["intercept"] = V[-1]
+        return self.objective.layout.pack(**parts)
+
+    def matrix(self, w):
+        """V of flat parameters."""
+        V = self.stacked(w)
+        if self.moved_by is not None:
+            V[-1] -= np.asarray(self.moved_by, dtype=np.float64) @ V[:-1]
+        return V
+
     def flat(self, V):
         """The inverse of `matrix`."""
-        return self.objective.layout.pack(coef=V[: self.n_features].T, intercept=V[-1])
+        if self.moved_by is not None:
+            V = V.copy()
+            V[-1] += np.asarray(self.moved_by, dtype=np.float64) @ V[:-1]
+        return self.unstacked(V)
 
     def scores(self, V):
         """Z (n, K)."""
         coef = V[: self.n_features]
         intercept = V[-1] if self.objective.fit_intercept else np.zeros(self.n_outputs)
-        given = (self.objective, np.ascontiguousarray(coef), np.ascontiguousarray(intercept))
+        given = (self.origin, np.ascontiguousarray(coef), np.ascontiguousarray(intercept))
         return self.rows.map(scores_of, given, np.empty((self.rows.n_rows, self.n_outputs)))
 
     def evaluate(self, raw):
@@ -100,7 +128,7 @@ class RowView:
 
     def gradient(self, residual):
         """The gradient of the loss by V."""
-        total = self.rows.sum(gradient_of, (self.objective.origin, residual)).value
+        total = self.rows.sum(gradient_of, (self.origin, residual)).value
         if not self.objective.fit_intercept:
             return total
         return np.concatenate([total, residual.sum(axis=0)[None]])
@@ -121,7 +149,7 @@ class RowView:
 
     def column_means(self):
         """Weighted means of the columns that scores are formed of, (d,)."""
-        if self.objective.origin is not None:
+        if self.origin is not None:
             return np.zeros(self.n_features)
         ones = np.ones((self.rows.n_rows, 1)) if self.rows.weight is None else self.rows.weight
         total = self.rows.sum(gradient_of, (None, np.reshape(ones, (-1, 1)))).value
@@ -131,12 +159,12 @@ class RowView:
         """The Hessian of the loss times V."""
         coef = np.ascontiguousarray(V[: self.n_features])
         intercept = V[-1].copy() if self.objective.fit_intercept else np.zeros(self.n_outputs)
-        total = self.rows.sum(curve_of, (self.objective, coef, intercept, by_row.state)).value
+        total = self.rows.sum(curve_of, (self.origin, coef, intercept, by_row.state)).value
         return total if self.objective.fit_intercept else total[:-1]
 
-    def columns(self, origin):
-        """`Columns` of X minus `origin` (None: nothing), and of ones for an intercept."""
-        rows, d = self.rows, self.n_features
+    def columns(self):
+        """`Columns` of X minus the origin, and of ones for an intercept."""
+        rows, d, origin = self.rows, self.n_features, self.origin
         counts = np.zeros((rows.n_blocks, d), dtype=np.int32)
         rows.sum(count_entries, (rows.block_rows, origin, counts))
         n_ones = rows.n_rows if self.objective.fit_intercept else 0
@@ -152,39 +180,12 @@ class RowView:
             row_numbers[starts[d] :] = np.arange(n_ones)
         return Columns(values, row_numbers, starts)
 
-    def shift(self):
-        """What is subtracted from the columns of a dense X, None for nothing."""
-        X, origin = self.rows.X, self.objective.origin
-        if sparse.issparse(X) or origin is None:
-            return None
-        zeros = self.rows.sum(count_zeros).value
-        return origin if zeros < SHARE_OF_ZEROS * X.size else None
-
-    def recentered(self, V, shift, back=False):
-        """`V` for columns minus `shift` instead of minus the origin, or back."""
-        origin = self.objective.origin
-        if origin is None or shift is origin:
-            return V
-        V = V.copy()
-        moved = np.asarray(origin, dtype=np.float64) @ V[:-1]
-        V[-1] += moved if back else -moved
-        return V
-
-    def recentered_gradient(self, gradient, shift):
-        """The gradient by what `recentered` returns."""
-        origin = self.objective.origin
-        if origin is None or shift is origin:
-            return gradient
-        gradient = gradient.copy()
-        gradient[:-1] += np.outer(origin, gradient[-1])
-        return gradient
-
 
 def scores_of(block, params):
-    objective, coef, intercept = params
-    if not sparse.issparse(block.X):
-        return objective.raw(block, coef.T, intercept)
+    origin, coef, intercept = params
     X = block.X
+    if not sparse.issparse(X):
+        return centered(X, origin) @ coef + intercept
     raw = np.empty((len(block), coef.shape[1]))
     kernels.sparse_linear.write_scores(X.data, X.indices, X.indptr, coef, intercept, raw)
     return raw
@@ -210,23 +211,26 @@ def gradient_of_block(block, origin, residual):
         total = np.zeros((X.shape[1], residual.shape[1]))
         kernels.coordinate.add_rows(X.data, X.indices, X.indptr, residual, total)
         return total
-    total = X.T.astype(np.float64, copy=False) @ residual
-    if origin is not None:
-        total -= np.outer(origin, residual.sum(axis=0))
-    return total
+    return centered(X, origin).T @ residual
+
+
+def centered(X, origin):
+    """Dense rows minus the origin, float64."""
+    X = X.astype(np.float64, copy=False)
+    return X if origin is None else X - origin
 
 
 def curve_of(block, params):
     """X' M (X V) of one block, the intercepts' last, (d + 1, K)."""
-    objective, coef, intercept, state = params
-    raw, state, k = scores_of(block, (objective, coef, intercept)), state[block.span], coef.shape[1]
+    origin, coef, intercept, state = params
+    raw, state, k = scores_of(block, (origin, coef, intercept)), state[block.span], coef.shape[1]
     if k == 1:
         bent = state[:, 1:] * raw
     else:
         share = state[:, k : 2 * k]
         bent = share * (raw - (share * raw).sum(axis=1, keepdims=True)) * state[:, 2 * k :]
     total = np.empty((coef.shape[0] + 1, k))
-    total[:-1] = gradient_of_block(block, objective.origin, bent)
+    total[:-1] = gradient_of_block(block, origin, bent)
     total[-1] = bent.sum(axis=0)
     return Total(total)
 
@@ -239,9 +243,7 @@ def entries(block, origin):
     """The block as CSR."""
     if sparse.issparse(block.X):
         return block.X
-    if origin is None:
-        return sparse.csr_array(block.X)
-    X = block.X - origin
+    X = centered(block.X, origin)
     n, d = X.shape
     indices = np.tile(np.arange(d, dtype=np.int32), n)
     indptr = np.arange(0, n * d + 1, d, dtype=np.int32)

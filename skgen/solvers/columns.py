@@ -31,8 +31,8 @@ INTERCEPT_MOVES = 8
 # moves: the weights that are not zero then move together, ...
 SLOW = 0.3
 # ... by so many conjugate gradients, or until this share of the slope is left.
-CONJUGATE_STEPS = 60
-SLOPE_LEFT = 0.05
+CONJUGATE_STEPS = 30
+SLOPE_LEFT = 0.1
 # Iterations without a smaller subgradient after which rounding is blamed.
 PATIENCE = 4
 # What the estimated gap is multiplied by.
@@ -56,7 +56,7 @@ def column_newton(view, w, monitor):
             finer = newton_cg(view, here, model)
             reached, here = (reached, here) if finer is None else (finer, finer)
         subgradient = minimal_subgradient(here.gradient, here.V, view.l1)
-        norm = view.objective.gradient_norm(view.flat(subgradient)) * scale
+        norm = view.objective.gradient_norm(view.unstacked(subgradient)) * scale
         gap = gaps.update(view, here, subgradient, model.curvature) * scale
         w, value = view.flat(here.V), here.value * scale
         if monitor.end(value, w, norm, gap):
@@ -209,8 +209,8 @@ class ColumnModel:
     """The columns of X and the quadratic models that are made of them."""
 
     def __init__(self, view):
-        self.view, self.shift = view, view.shift()
-        self.columns = view.columns(self.shift)
+        self.view = view
+        self.columns = view.columns()
         self.random = np.random.default_rng(0)
         self.curvature = None
 
@@ -222,8 +222,7 @@ class ColumnModel:
     def solve(self, here):
         """The parameters that a few sweeps lead to."""
         view = self.view
-        w = view.recentered(here.V, self.shift)
-        gradient = view.recentered_gradient(here.gradient, self.shift)
+        w, gradient = here.V, here.gradient
         moving = (w != 0.0) | (np.abs(gradient) > view.l1)
         order = np.flatnonzero(moving.any(axis=1)).astype(np.int32)
         self.random.shuffle(order)
@@ -237,7 +236,7 @@ class ColumnModel:
             gained += decrease
             if decrease <= WORTHWHILE * gained:
                 break
-        return view.recentered(u, self.shift, back=True)
+        return u
 
     def start_one(self, gradient, w, u, state, order):
         """A function that sweeps and returns the decrease; one class."""
