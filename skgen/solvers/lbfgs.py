@@ -86,10 +86,10 @@ def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, renew=No
             )
             break
         n_iter = len(monitor.history)
-        if renew is not None and n_iter < last:
-            if renew.due(n_iter - first, gap, monitor.goal(here.value)):
-                pairs.precondition = renew(here.w)
-                direction = pairs.descend(here.gradient)
+        aging = renew is not None and n_iter < last
+        if aging and renew.due(n_iter - first, gap, monitor.goal(here.value)):
+            pairs.precondition = renew(here.w)
+            direction = pairs.descend(here.gradient)
     return Solution(
         here.w, here.value, len(monitor.history), monitor.converged, monitor.reason, monitor.history
     )
