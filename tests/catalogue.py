@@ -60,10 +60,16 @@ class Entry:
     weight_units: object = field(default=lambda a: {})
     # X -> y for estimators that need one; a row of X decides its label alone.
     target: object = None
-    # Whether classes in another order give the same coefficients in that order.
-    relabels: bool = True
+    # Whether a weight is exactly a number of copies, and whether the order of rows is nothing.
+    repeats: bool = True
+    permutes: bool = True
+    # Fitted attributes that are float64 for float32 rows too, as scikit-learn's are.
+    double: tuple = ()
     # Whether the fit is an optimum with a free intercept, so that probabilities average to shares.
     calibrated: bool = False
+    # Whether all of scikit-learn's checks apply: some need an intercept, some an optimum where the
+    # classes are separable.
+    checked: bool = True
     # Whether tests that start a process per configuration take this one.
     processes: bool = True
     # Callback tasks that close a fit without an iteration in them, as scikit-learn's lbfgs has.
@@ -274,7 +280,7 @@ _linear = {"coef_": slope, "intercept_": unmoved}
 
 def add_logistic(name, classes=2, **arguments):
     """Tight tolerance: what the laws compare are optima, not the last digits of a path."""
-    arguments = {"tol": 1e-10, "max_iter": 1000} | arguments
+    arguments = {"tol": 1e-10} | arguments
     C = arguments.get("C", 1.0)
     add(
         f"LogisticRegression-{name}",
@@ -282,7 +288,9 @@ def add_logistic(name, classes=2, **arguments):
         parameters=_linear,
         target=Labels(classes),
         weight_units=lambda a: {"C": C / a},
+        double=("coef_", "intercept_") if "liblinear" in name else (),
         calibrated=arguments.get("fit_intercept", True) and "liblinear" not in name,
+        checked=np.isfinite(C) and arguments.get("fit_intercept", True),
         processes=name in ("default", "multinomial", "elasticnet"),
         direction=-1 if PACKAGE == "skgen" else 0,
         sparse=True,
@@ -292,7 +300,7 @@ def add_logistic(name, classes=2, **arguments):
     )
 
 
-add_logistic("default", tol=1e-8)
+add_logistic("default")
 add_logistic("multinomial", classes=3)
 add_logistic("newton-cholesky", classes=3, solver="newton-cholesky", C=0.1)
 add_logistic("none", C=np.inf)
@@ -301,9 +309,67 @@ add_logistic("l1", l1_ratio=1.0, solver="saga", C=0.1)
 add_logistic("elasticnet", classes=3, l1_ratio=0.3, solver="saga", C=0.1)
 add_logistic("liblinear", solver="liblinear")
 add_logistic("liblinear-l1", solver="liblinear", l1_ratio=1.0, C=0.3)
-add_logistic("balanced", classes=3, class_weight="balanced", fit_intercept=False)
+add_logistic("balanced", classes=3, class_weight="balanced")
+add_logistic("no-intercept", classes=3, fit_intercept=False)
 if PACKAGE == "skgen":
     add_logistic("auto", classes=3, solver="auto", l1_ratio=0.5)
+
+
+def add_softmax(name, classes=3, **arguments):
+    batches = arguments.get("solver", "auto") != "auto"
+    whole = not batches or arguments["batch_size"] == 10**6
+    if not batches:
+        arguments = {"tol": 1e-10} | arguments
+    add(
+        f"SoftmaxRegression-{name}",
+        linear_model.SoftmaxRegression(random_state=0, **arguments),
+        parameters=_linear,
+        target=Labels(classes),
+        weight_units=lambda a: {"C": arguments.get("C", 1.0) / a},
+        direction=0 if batches else -1,
+        sparse=True,
+        partial_fit=True,
+        transforms=False,
+        grid={"C": [0.1, 1.0]},
+        calibrated=not batches,
+        repeats=whole,
+        permutes=whole,
+        processes=name in ("two", "adam"),
+    )
+
+
+def add_perceptron(name, classes=2, **arguments):
+    add(
+        f"Perceptron-{name}",
+        linear_model.Perceptron(random_state=0, **arguments),
+        parameters=_linear,
+        target=Labels(classes),
+        # Shuffling is keyed by the bytes of the rows.
+        start=lambda X: {"shuffle": False},
+        weight_units=lambda a: {"eta0": 1.0 / a, "alpha": 1e-4 * a},
+        double=("intercept_",),
+        sparse=True,
+        partial_fit=True,
+        transforms=False,
+        grid={"eta0": [0.1, 1.0]},
+        repeats=PACKAGE == "skgen",
+        permutes=PACKAGE == "skgen",
+        processes=name == "default",
+    )
+
+
+add_perceptron("default")
+add_perceptron("three", classes=3)
+add_perceptron("elasticnet", penalty="elasticnet", tol=None, max_iter=20)
+if PACKAGE == "skgen":
+    add_softmax("three")
+    add_softmax("two", classes=2, temperature=0.5)
+    add_softmax("l1", l1_ratio=1.0, C=0.1)
+    add_softmax("adam", solver="adam", batch_size=50, max_iter=20)
+    add_softmax("nesterov", solver="nesterov", batch_size=10**6, max_iter=20)
+    add_perceptron("averaged", classes=3, average=True)
+    add_perceptron("multinomial", classes=3, multi_class="multinomial")
+    add_perceptron("pocket", classes=3, pocket=True, multi_class="multinomial")
 
 
 def entries(select=lambda entry: True):

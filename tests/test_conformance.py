@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Casting complex values:numpy.exceptions.ComplexWarning"),
 ]
 
-ESTIMATORS = [entry.prototype for entry in CATALOGUE]
+ESTIMATORS = [entry.prototype for entry in CATALOGUE if entry.checked]
 TRANSFORMERS = entries(lambda entry: entry.transforms)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
+from scipy.linalg import qr
 
 from skgen.base import UNWATCHED
 from skgen.losses import LogLoss, SoftmaxLoss
@@ -21,13 +22,16 @@ from skgen.solvers.monitor import DescentMonitor
 from skgen.solvers.newton import newton
 from skgen.solvers.proximal import proximal_newton
 from skgen.solvers.sampled import sample_size, sampled
+from skgen.statistics import column_moments
 
 # Squares of numbers between these have room for sums and products.
 MODERATE = {4: (1e-12, 1e12), 8: (1e-60, 1e60)}
 # Up to so many numbers float32 becomes float64.
 SMALL_DATA = 2**20
+# Arrays of up to so many numbers are factored where they have more columns than rows.
+FLAT_SIZE = 2**26
 # Full Hessians are formed up to so many parameters ...
-HESSIAN_PARAMETERS = 1500
+HESSIAN_PARAMETERS = 4000
 # ... and so many multiplications a pass.
 HESSIAN_WORK = 2e8
 # Preconditioners by blocks of the Hessian are factored up to so many multiplications.
@@ -87,19 +91,34 @@ class LinearFit:
         if self.scale is not None:
             rows = scaled_rows(rows, self.scale)
             # Of numbers up to 1: no overflow.
-            from skgen.statistics import column_moments
-
             columns = column_moments(rows)
-        self.rows, self.columns = rows, columns
         centers = problem.free_intercept and not sparse.issparse(rows.X)
         self.origin = columns.mean.astype(rows.dtype) if centers else None
+        spread = np.sqrt(columns.square / columns.weight)
+        origin, self.basis = self.origin, None
+        if self.is_flat(rows):
+            rows, self.basis = row_space(rows, self.origin)
+            origin = spread = None
+        self.rows, self.columns = rows, columns
         d, k = rows.n_features, problem.n_outputs
         inverse = np.ones(d) if self.scale is None else 1.0 / self.scale
-        spread = np.sqrt(columns.square / columns.weight)
         shapes = {"coef": (k, d)} | ({"intercept": (k,)} if problem.fit_intercept else {})
         penalty = penalty_of(problem, shapes, inverse)
         self.objective = LinearObjective(
-            problem.loss, k, d, problem.fit_intercept, penalty, self.origin, spread
+            problem.loss, k, d, problem.fit_intercept, penalty, origin, spread, self.basis
+        )
+
+    def is_flat(self, rows):
+        """Whether the weights had better be written in a basis of the rows.
+
+        A squared penalty alone leaves no weight outside of the space that the rows span.
+        """
+        return (
+            not sparse.issparse(rows.X)
+            and self.scale is None
+            and self.problem.l1 == 0.0
+            and rows.n_features > rows.n_rows
+            and rows.X.size <= FLAT_SIZE
         )
 
     def start(self, coef=None, intercept=None):
@@ -112,7 +131,7 @@ class LinearFit:
             return start
         coef = np.asarray(coef, dtype=np.float64)
         inner = coef if self.scale is None else coef * self.scale
-        parts = {"coef": inner}
+        parts = {"coef": inner if self.basis is None else inner @ self.basis}
         if self.problem.fit_intercept:
             moved = 0.0 if self.origin is None else inner @ self.origin.astype(np.float64)
             parts["intercept"] = np.asarray(intercept, dtype=np.float64) + moved
@@ -121,14 +140,21 @@ class LinearFit:
     def parameters(self, w, dtype=np.float64):
         """coef (K, d) and intercept (K,) in units of X."""
         coef, intercept = (np.array(part) for part in self.objective.parts(w))
-        if isinstance(self.problem.loss, SoftmaxLoss):
-            coef, intercept = balanced(self.problem, coef, intercept)
+        softmax = isinstance(self.problem.loss, SoftmaxLoss)
+        if softmax and self.problem.unpenalized:
+            # Of all weights that give the same probabilities, those that sum to zero; a penalty
+            # has chosen already.
+            coef -= coef.mean(axis=0)
+        if self.basis is not None:
+            coef = coef @ self.basis.T
         scale = 1.0 if self.scale is None else self.scale
         limit = np.finfo(dtype).max
         coef = np.clip(coef / scale, -limit, limit).astype(dtype)
         if self.origin is not None:
             # Of the rounded weights, so that scores near the origin keep their digits.
             intercept -= (coef.astype(np.float64) * scale) @ self.origin.astype(np.float64)
+        if softmax and self.problem.free_intercept:
+            intercept -= intercept.mean()
         return coef, np.clip(intercept, -limit, limit).astype(dtype)
 
     def solve(self, w, monitor):
@@ -184,6 +210,14 @@ def accurate_rows(rows):
     return rows
 
 
+def row_space(rows, origin):
+    """The rows in coordinates of an orthonormal basis of their span, and the basis (d, n)."""
+    X = rows.X.astype(np.float64) if origin is None else rows.X.astype(np.float64) - origin
+    basis, triangle = qr(X.T, mode="economic", overwrite_a=True, check_finite=False)
+    inner = np.ascontiguousarray(triangle.T)
+    return Rows(inner, rows.weight, rows.target, n_threads=rows.n_threads), basis
+
+
 def penalty_of(problem, shapes, inverse_scale):
     """Strengths in the order of the parameters; a column in other units weighs otherwise."""
     k = shapes["coef"][0]
@@ -193,18 +227,6 @@ def penalty_of(problem, shapes, inverse_scale):
         l2.append(np.full(k, problem.intercept_l2))
         l1.append(np.full(k, problem.intercept_l1))
     return ElasticNet(np.concatenate(l2), np.concatenate(l1))
-
-
-def balanced(problem, coef, intercept):
-    """Of all scores that give the same probabilities, those that sum to zero.
-
-    A squared penalty has chosen already for the weights, an absolute one has its own choice.
-    """
-    if problem.unpenalized:
-        coef = coef - coef.mean(axis=0)
-    if problem.free_intercept:
-        intercept = intercept - intercept.mean()
-    return coef, intercept
 
 
 def log_shares(rows, n_outputs):

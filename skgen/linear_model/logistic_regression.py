@@ -299,9 +299,10 @@ class LogisticRegression(LinearClassifier, Estimator):
             )
         if self.solver == "liblinear" and len(classes) > 2:
             raise ValueError(
-                "The 'liblinear' solver does not support multiclass classification"
-                f" (n_classes >= 3), and y has {len(classes)} classes. Use another solver, or"
-                " wrap the estimator in a OneVsRestClassifier."
+                "Only binary classification is supported. The type of the target is multiclass:"
+                f" y has {len(classes)} classes. The 'liblinear' solver does not support"
+                " multiclass classification (n_classes >= 3). Use another solver, or wrap the"
+                " estimator in a OneVsRestClassifier."
             )
 
     def _problem(self, C, l1_ratio, n_classes, weight):

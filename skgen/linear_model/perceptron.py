@@ -20,7 +20,7 @@ from skgen.base import (
     admit_labeled,
     announce,
     check_random_state,
-    compute_class_weight,
+    class_factors,
     fit_context,
     one_blas_thread,
     split_stratified,
@@ -314,10 +314,10 @@ class Perceptron(LinearClassifier, Estimator):
         n_classes = len(classes)
         by_class = np.ones(n_classes)
         if self.class_weight is not None:
-            by_class = compute_class_weight(
-                self.class_weight, classes=classes, y=classes[rows.target],
-                sample_weight=rows.weight if self.class_weight == "balanced" and self.shuffle else None,
-            ).astype(np.float64)  # fmt: skip
+            balanced = self.class_weight == "balanced" and self.shuffle
+            by_class = class_factors(
+                self.class_weight, classes, classes[rows.target], rows.weight if balanced else None
+            )
         multiclass = self.multi_class == "multinomial" and n_classes > 2
         if n_classes == 2:
             gain, positive = by_class[None], [1]
@@ -397,7 +397,7 @@ class Perceptron(LinearClassifier, Estimator):
         return coef, intercept
 
     def _continued(self, rule, n_features, classes):
-        """The learners as the last call left them, or started from ``coef_`` if that was changed."""
+        """The learners as the last call left them, or from ``coef_`` if that was changed."""
         if not hasattr(self, "coef_"):
             start = np.zeros((rule.positive.size, n_features)), np.zeros(rule.positive.size)
             return Learners(*start, rule, bool(self.average))
@@ -465,7 +465,8 @@ def published(learners, dtype):
         coef = coef.astype(dtype)
     if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
         raise ValueError(
-            f"weights overflow {np.dtype(dtype).name}; divide X, sample_weight or eta0 by a constant"
+            f"weights overflow {np.dtype(dtype).name}; divide X, sample_weight, class_weight or"
+            " eta0 by a constant"
         )
     return coef, intercept
 

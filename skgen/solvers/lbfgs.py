@@ -21,8 +21,6 @@ SUFFICIENT_DECREASE = 1e-4
 CURVATURE = 0.9
 # Evaluations along one direction.
 MOST_TRIALS = 30
-# Iterations until the preconditioner is made anew, which costs about two evaluations; the second
-# time twice as many, and so on.
 # So many steps in a row may change value and gradient by nothing but rounding.
 MOST_IN_VAIN = 40
 ROUNDING = 4.0 * np.finfo(np.float64).eps
@@ -86,8 +84,8 @@ def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, renew=No
             )
             break
         n_iter = len(monitor.history)
-        aging = renew is not None and n_iter < last
-        if aging and renew.due(n_iter - first, gap, monitor.goal(here.value)):
+        goal = monitor.goal(here.value)
+        if renew is not None and n_iter < last and renew.due(n_iter - first, gap, goal):
             pairs.precondition = renew(here.w)
             direction = pairs.descend(here.gradient)
     return Solution(

@@ -112,7 +112,7 @@ def test_float32_agrees_with_float64(entry):
     np.testing.assert_array_equal(other.predict(single), fitted.predict(X))
 
 
-@pytest.mark.parametrize(**entries())
+@pytest.mark.parametrize(**entries(lambda entry: entry.calibrated or not entry.supervised))
 def test_float32_far_from_the_origin_keeps_the_spread(entry):
     """Raw second moments lose every digit here: mean over sd is 1e4."""
     X = (separated() + 30_000).astype(np.float32)
@@ -126,9 +126,9 @@ def test_float32_far_from_the_origin_keeps_the_spread(entry):
         )
     if entry.supervised:
         # Coefficients in float32, times 30 000: three roundings of 2e-3, and their sum's.
-        scores = fitted.decision_function(double)
+        proba = fitted.predict_proba(double)
         close = 1e-2 * np.abs(entry.values(fitted)["coef_"]).max()
-        np.testing.assert_allclose(other.decision_function(X), scores, rtol=0, atol=close)
+        np.testing.assert_allclose(other.predict_proba(X), proba, rtol=0, atol=close)
     else:
         np.testing.assert_array_equal(other.predict(X), fitted.predict(double))
 
@@ -139,7 +139,7 @@ def test_float32_is_kept(entry):
     fitted = entry.build().fit(**entry.data(X))
     for name, value in entry.values(fitted).items():
         if value.ndim:
-            assert value.dtype == np.float32, name
+            assert value.dtype == (np.float64 if name in entry.double else np.float32), name
     if entry.transforms:
         assert fitted.transform(X).dtype == np.float32
 
@@ -167,10 +167,12 @@ def test_sparse_equals_dense(entry, container, weighted):
     stored = SPARSE[container](X)
     fitted = entry.build().fit(**entry.data(X), sample_weight=weight)
     other = entry.build().fit(**entry.data(stored), sample_weight=weight)
+    # 12 digits a pass; up to 30 passes. Linear models take another way to their optimum, which
+    # they know to about the slope they stop at.
+    close = 1e-7 if entry.supervised and entry.direction else 1e-10
     for name, value in entry.values(fitted).items():
-        # 12 digits a pass; up to 30 passes.
         np.testing.assert_allclose(
-            entry.values(other)[name], value, rtol=1e-10, atol=1e-10, err_msg=name
+            entry.values(other)[name], value, rtol=close, atol=close, err_msg=name
         )
     for name, value in outputs(fitted, X).items():
         np.testing.assert_allclose(

@@ -49,13 +49,13 @@ def test_classes_may_have_any_name(entry, kind):
     np.testing.assert_array_equal(named.predict(X), names[fitted.predict(X)])
 
 
-@pytest.mark.parametrize(**entries(lambda entry: entry.supervised and entry.relabels))
+@pytest.mark.parametrize(**classifiers)
 def test_class_permutation_permutes_the_coefficients(entry):
     X = overlapping(seed=1)
     y = entry.data(X)["y"]
     order = np.array([1, 0] if len(entry.classes) == 2 else [2, 0, 1])
-    fitted = entry.build().fit(X, y)
-    renamed = entry.build().fit(X, order[y])
+    fitted = entry.started(X).fit(X, y)
+    renamed = entry.started(X).fit(X, order[y])
     np.testing.assert_allclose(scores(renamed, X)[:, order], scores(fitted, X), **CLOSE)
     np.testing.assert_array_equal(renamed.predict(X), order[fitted.predict(X)])
     if len(entry.classes) > 2:

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 CLOSE = {"rtol": 1e-9, "atol": 1e-9}
 
 
-@pytest.mark.parametrize(**entries())
+@pytest.mark.parametrize(**entries(lambda entry: entry.permutes))
 @pytest.mark.parametrize("seed", range(3))
 def test_row_permutation_permutes_the_labels_and_nothing_else(entry, seed):
     X = overlapping(seed=seed)
@@ -39,8 +39,8 @@ def test_column_permutation_permutes_the_parameters(entry):
         np.testing.assert_allclose(
             entry.values(permuted)[name],
             move(entry.values(fitted)[name], 1.0, Q, 0.0),
-            rtol=1e-10,
-            atol=1e-10,
+            rtol=1e-9,
+            atol=1e-9,
             err_msg=name,
         )
     np.testing.assert_array_equal(permuted.predict(X[:, order]), fitted.predict(X))

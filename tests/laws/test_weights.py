@@ -9,6 +9,7 @@ from tests.problems import assert_same_bits, overlapping
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 weighted = entries(lambda entry: entry.weighted)
+repeating = entries(lambda entry: entry.weighted and entry.repeats)
 
 # Sums over copies and sums over weights round differently; 30 iterations amplify that.
 CLOSE = {"rtol": 1e-9, "atol": 1e-9}
@@ -20,7 +21,7 @@ def assert_same_model(entry, estimator, other, X):
     np.testing.assert_array_equal(other.predict(X), estimator.predict(X))
 
 
-@pytest.mark.parametrize(**weighted)
+@pytest.mark.parametrize(**repeating)
 @pytest.mark.parametrize("seed", range(3))
 def test_weight_equals_repeated_rows(entry, seed):
     X = overlapping(seed=seed)
@@ -32,7 +33,7 @@ def test_weight_equals_repeated_rows(entry, seed):
     assert_same_model(entry, by_copies, by_weight, X)
 
 
-@pytest.mark.parametrize(**weighted)
+@pytest.mark.parametrize(**entries(lambda entry: entry.weighted and not entry.supervised))
 def test_weight_two_equals_rows_given_twice_in_a_fixed_start(entry):
     """Without drawing, repetition must hold whatever the seeding does."""
     X = overlapping(seed=4)
@@ -87,7 +88,7 @@ def test_weights_of_one_give_the_bits_of_no_weights(entry):
     assert_same_bits(entry.values(plain), entry.values(ones))
 
 
-@pytest.mark.parametrize(**weighted)
+@pytest.mark.parametrize(**repeating)
 def test_weight_equals_repeated_rows_over_many_blocks(entry, monkeypatch):
     rows = pytest.importorskip("skgen.rows")
     monkeypatch.setattr(rows, "BLOCK_ELEMENTS", 40 * 3)
