@@ -11,7 +11,17 @@ from pathlib import Path
 
 RELAUNCHED = "SKGEN_BENCHMARKS_RELAUNCHED"
 MISLEADING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-PACKAGES = ("skgen", "numpy", "scipy", "scikit-learn", "scikit-learn-intelex", "faiss-cpu")
+PACKAGES = (
+    "skgen",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "scikit-learn-intelex",
+    "faiss-cpu",
+    "snapml",
+    "skglm",
+    "torch",
+)
 
 
 def relaunch_with_fair_blas(arguments):

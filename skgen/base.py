@@ -444,7 +444,11 @@ class RunTask:
 
     def begin(self):
         self.current = self.context.subcontext(task_name="iteration")
-        self.current.call_on_fit_task_begin(estimator=self.task.estimator, **self.task.data)
+        self.current.call_on_fit_task_begin(
+            estimator=self.task.estimator,
+            **self.task.data,
+            reconstruction_attributes=self.attributes,
+        )
 
     def leave_empty(self, count):
         """Begin and end `count` tasks in which nothing happens."""

@@ -10,21 +10,24 @@ A loss is any object with
 - ``curvature(raw, weight)``: the weighted second derivatives by raw, (n, K, K),
 - ``predict(raw)``: probabilities.
 
-`dense_kernel` and `sparse_kernel` name compiled passes that add value, gradient and, with
-`dense_hessian_kernel`, Hessian of a block in one read of it; a loss without them is summed in
-NumPy. Bishop (2006), sections 4.3.2 and 4.3.4.
+``add_dense`` and ``add_sparse`` add gradient, where asked Hessian, and return the value of a block
+in one compiled read of it; a loss without them is summed in NumPy. Bishop (2006), sections 4.3.2
+and 4.3.4.
 """
 
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 
+from skgen import kernels
+
+
+def compressed(block):
+    """The arrays of a block of CSR."""
+    return block.X.data, block.X.indices, block.X.indptr
+
 
 class LogLoss:
     """Negative log-likelihood of two classes, one raw score."""
-
-    dense_kernel = "add_logistic"
-    dense_hessian_kernel = "add_logistic_hessian"
-    sparse_kernel = "add_logistic"
 
     def n_outputs(self, n_classes):
         return 1
@@ -37,6 +40,25 @@ class LogLoss:
     def curvature(self, raw, weight):
         return (weight * expit(raw[:, 0]) * expit(-raw[:, 0]))[:, None, None]
 
+    def add_dense(self, block, origin, coef, intercept, gradient, hessian):
+        given = (block.X, origin, block.weight, block.target, coef[0], gradient[0])
+        if hessian is None:
+            return kernels.linear.add_logistic(*given, intercept[0])
+        value = kernels.linear.add_logistic_hessian(*given, hessian, intercept[0])
+        kernels.linear.mirror(hessian)
+        return value
+
+    def add_sparse(self, block, coef, intercept, gradient):
+        return kernels.sparse_linear.add_logistic(
+            *compressed(block), block.weight, block.target, coef[0], intercept[0], gradient[0]
+        )
+
+    def add_sparse_diagonal(self, block, coef, intercept, gradient, diagonal, cross):
+        return kernels.sparse_linear.add_logistic_diagonal(
+            *compressed(block), block.weight, block.target, coef[0], intercept[0],
+            gradient[0], diagonal[0], cross[0],
+        )  # fmt: skip
+
     def predict(self, raw):
         raw = np.ravel(raw)
         return np.column_stack([expit(-raw), expit(raw)])
@@ -48,10 +70,6 @@ class LogLoss:
 
 class SoftmaxLoss:
     """Negative log-likelihood of K classes, one raw score each."""
-
-    dense_kernel = "add_softmax"
-    dense_hessian_kernel = "add_softmax_hessian"
-    sparse_kernel = "add_softmax"
 
     def n_outputs(self, n_classes):
         return n_classes
@@ -70,6 +88,33 @@ class SoftmaxLoss:
         diagonal = np.arange(raw.shape[1])
         outer[:, diagonal, diagonal] += share
         return weight[:, None, None] * outer
+
+    def add_dense(self, block, origin, coef, intercept, gradient, hessian):
+        given = (block.X, origin, block.weight, block.target, coef, intercept, gradient)
+        if hessian is None:
+            return kernels.linear.add_softmax(*given)
+        value = kernels.linear.add_softmax_hessian(*given, hessian)
+        kernels.linear.mirror(hessian)
+        return value
+
+    def add_sparse(self, block, coef, intercept, gradient):
+        turned, score = np.ascontiguousarray(coef.T), np.empty(len(coef))
+        slope = np.zeros(gradient.shape[::-1])
+        value = kernels.sparse_linear.add_softmax(
+            *compressed(block), block.weight, block.target, turned, intercept, score, slope
+        )
+        gradient += slope.T
+        return value
+
+    def add_sparse_diagonal(self, block, coef, intercept, gradient, diagonal, cross):
+        turned, score = np.ascontiguousarray(coef.T), np.empty(2 * len(coef))
+        turned_sums = np.zeros((3, *gradient.shape[::-1]))
+        value = kernels.sparse_linear.add_softmax_diagonal(
+            *compressed(block), block.weight, block.target, turned, intercept, score, *turned_sums
+        )
+        for total, part in zip((gradient, diagonal, cross), turned_sums, strict=True):
+            total += part.T
+        return value
 
     def predict(self, raw):
         return softmax(raw, axis=1)

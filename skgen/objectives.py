@@ -13,6 +13,9 @@ from scipy import sparse
 
 from skgen.parameters import Layout
 
+# Preconditioners leave out rows with less curvature than this share of the mean.
+NEGLIGIBLE_CURVATURE = 0.3
+
 
 @dataclass(slots=True)
 class LossSum:
@@ -56,11 +59,15 @@ class LinearObjective:
     origin : ndarray of shape (d,), or None for zero
     spread : ndarray of shape (d,), or None for ones
         Standard deviations of the columns, for judging gradients.
+    basis : ndarray of shape (d', d), or None
+        Orthonormal columns, where features are coordinates in them: gradients are judged by the d'
+        features behind.
     """
 
     def __init__(
-        self, loss, n_outputs, n_features, fit_intercept, penalty, origin=None, spread=None
-    ):
+        self, loss, n_outputs, n_features, fit_intercept, penalty, origin=None, spread=None,
+        basis=None,
+    ):  # fmt: skip
         self.loss, self.penalty, self.origin = loss, penalty, origin
         self.fit_intercept = fit_intercept
         shapes = {"coef": (n_outputs, n_features)}
@@ -70,6 +77,7 @@ class LinearObjective:
         self.n_parameters = self.layout.size
         spread = np.ones(n_features) if spread is None else np.maximum(spread, 1.0)
         units = {"coef": spread, "intercept": 1.0}
+        self.basis = basis
         self.unit = self.layout.pack(**{name: units[name] for name in shapes})
 
     @property
@@ -87,6 +95,9 @@ class LinearObjective:
 
         Where columns are large, rounding alone moves plain slopes by more than any tolerance.
         """
+        if self.basis is not None:
+            coef, intercept = self.parts(gradient)
+            return float(max(np.abs(coef @ self.basis.T).max(), np.abs(intercept).max()))
         return float((np.abs(gradient) / self.unit).max())
 
     def raw(self, block, coef, intercept):
@@ -108,6 +119,50 @@ class LinearObjective:
         hessian = self._ordered(total.hessian / rows.weight_sum)
         hessian[np.diag_indices_from(hessian)] += self.penalty.l2
         return value + squared, gradient + slope, hessian
+
+    def class_diagonal(self, w, rows, columns=None):
+        """Means of h x_j^2 and h x_j by class, h the curvature of the loss, x_d = 1: (K, d + 1).
+
+        The first is the diagonal of the Hessian without the penalty. Where all weights are zero, h
+        is the same in all rows and `columns`, the ColumnMoments, spare the reading of them.
+        """
+        coef, intercept = self.parts(w)
+        if columns is not None and not coef.any():
+            return self._constant_diagonal(intercept, columns)
+        params = LinearParams(coef, intercept, self.loss, self.origin)
+        total = rows.sum(add_diagonal, params)
+        return total.diagonal / rows.weight_sum, total.cross / rows.weight_sum
+
+    def _constant_diagonal(self, intercept, columns):
+        share = self.loss.predict(intercept[None])[0]
+        curvature = (share * (1.0 - share))[-len(intercept) :, None]
+        mean = columns.mean if self.origin is None else columns.mean - self.origin
+        second = np.append(columns.variance + mean**2, 1.0)
+        return curvature * second, curvature * np.append(mean, 1.0)
+
+    def class_curvature(self, w, rows):
+        """Yields for every class its own block (q, q) of the Hessian, q = d + 1 with an intercept.
+
+        Blocks between classes are not formed. For two classes the one block is the Hessian.
+        """
+        coef, intercept = self.parts(w)
+        k = len(coef)
+        q = coef.shape[1] + self.fit_intercept
+        params = LinearParams(coef, intercept, self.loss, self.origin)
+        curvature = rows.map(row_curvature, params, np.empty((rows.n_rows, k), dtype=rows.dtype))
+        squared = self.layout.views(self.penalty.l2)
+        # Without weights a class has the same curvature in every row: one matrix serves all.
+        same = not coef.any()
+        total = None
+        for number in range(k):
+            if not (same and number):
+                total = rows.sum(add_gram, (curvature[:, number], self.origin)).gram[:q, :q]
+                first = curvature[:, number].sum(dtype=np.float64)
+            share = curvature[:, number].sum(dtype=np.float64) / first if same else 1.0
+            block = total * (share / rows.weight_sum)
+            strengths = [part[number].ravel() for part in squared.values()]
+            block[np.diag_indices(q)] += np.concatenate(strengths)
+            yield block
 
     def _sum(self, w, rows, with_hessian):
         coef, intercept = self.parts(w)
@@ -133,12 +188,87 @@ class LinearObjective:
         return hessian[np.ix_(order, order)]
 
 
+@dataclass(slots=True)
+class GramSum:
+    """Weighted sum of z z' with z = (x - origin, 1)."""
+
+    gram: np.ndarray
+
+    def merge(self, other):
+        self.gram += other.gram
+        return self
+
+
+@dataclass(slots=True)
+class DiagonalSum:
+    """Sums of h x_j^2 and h x_j by class, the intercept last, (K, d + 1)."""
+
+    diagonal: np.ndarray
+    cross: np.ndarray
+
+    def merge(self, other):
+        self.diagonal += other.diagonal
+        self.cross += other.cross
+        return self
+
+
+def add_diagonal(block, params):
+    """`DiagonalSum` of one block."""
+    k, d = params.coef.shape
+    total = DiagonalSum(np.zeros((k, d + 1)), np.zeros((k, d + 1)))
+    if sparse.issparse(block.X) and hasattr(params.loss, "add_sparse_diagonal"):
+        gradient = np.zeros((k, d + 1))
+        params.loss.add_sparse_diagonal(
+            block, params.coef, params.intercept, gradient, total.diagonal, total.cross
+        )
+        return total
+    curvature = row_curvature(block, params).astype(np.float64)
+    Z = centered(block, params.origin)
+    total.diagonal[:, :-1] = (Z.power(2) if sparse.issparse(Z) else Z * Z).T.dot(curvature).T
+    total.cross[:, :-1] = Z.T.dot(curvature).T
+    total.diagonal[:, -1] = total.cross[:, -1] = curvature.sum(axis=0)
+    return total
+
+
+def row_curvature(block, params):
+    """Weighted second derivative of the loss by the score of each class, (b, K)."""
+    Z = block.X if params.origin is None else block.X - params.origin
+    raw = Z @ params.coef.T.astype(Z.dtype) + params.intercept.astype(Z.dtype)
+    share = params.loss.predict(raw)
+    if len(params.coef) == 1:
+        share = share[:, 1:]
+    return block.weight[:, None] * share * (1.0 - share)
+
+
+def add_gram(block, params):
+    """`GramSum` of one block; rows whose curvature is a small part of the mean are left out."""
+    curvature, origin = params
+    curvature = curvature[block.span]
+    chosen = np.flatnonzero(curvature > NEGLIGIBLE_CURVATURE * curvature.mean())
+    curvature = curvature[chosen]
+    Z = block.X[chosen]
+    if origin is not None:
+        Z -= origin
+    root = np.sqrt(curvature)[:, None]
+    scaled = np.empty((len(root), Z.shape[1] + 1), dtype=Z.dtype)
+    np.multiply(Z, root, out=scaled[:, :-1])
+    scaled[:, -1:] = root
+    return GramSum((scaled.T @ scaled).astype(np.float64))
+
+
 def add_rows(block, params):
     """`LossSum` of one block."""
     k, d = params.coef.shape
     gradient = np.zeros((k, d + 1))
     hessian = np.zeros((k * (d + 1),) * 2) if params.with_hessian else None
-    value = add_in_numpy(block, params, gradient, hessian)
+    given = params.coef, params.intercept, gradient
+    if sparse.issparse(block.X) and hessian is None and hasattr(params.loss, "add_sparse"):
+        value = params.loss.add_sparse(block, *given)
+    elif not sparse.issparse(block.X) and hasattr(params.loss, "add_dense"):
+        origin = np.zeros(d, block.X.dtype) if params.origin is None else params.origin
+        value = params.loss.add_dense(block, origin, *given, hessian)
+    else:
+        value = add_in_numpy(block, params, gradient, hessian)
     return LossSum(value, gradient, hessian)
 
 
@@ -150,20 +280,30 @@ def centered(block, origin):
 
 
 def add_in_numpy(block, params, gradient, hessian):
-    """What the compiled passes do, for any loss; CSR stays CSR but for the Hessian."""
+    """What the compiled passes do, for any loss; CSR stays CSR."""
     Z = centered(block, params.origin)
     raw = Z @ params.coef.T + params.intercept
     value, slope = params.loss.value_and_gradient(raw, block.target, block.weight)
     gradient[:, :-1] += (Z.T @ slope).T
     gradient[:, -1] += slope.sum(axis=0)
     if hessian is not None:
-        if sparse.issparse(Z):
-            Z = Z.toarray()
         curvature = params.loss.curvature(raw, block.weight)
         k, p = gradient.shape
-        Z = np.column_stack([Z, np.ones(len(Z))])
         for a in range(k):
             for b in range(k):
-                part = (Z * curvature[:, a, b, None]).T @ Z
-                hessian[a * p : (a + 1) * p, b * p : (b + 1) * p] += part
+                part = hessian[a * p : (a + 1) * p, b * p : (b + 1) * p]
+                add_bordered_gram(Z, curvature[:, a, b], part)
     return value
+
+
+def add_bordered_gram(Z, weight, gram):
+    """gram += sum weight (z, 1)(z, 1)', of an array or CSR."""
+    if sparse.issparse(Z):
+        scaled = Z.multiply(weight[:, None]).tocsr()
+        gram[:-1, :-1] += (scaled.T @ Z).toarray()
+    else:
+        gram[:-1, :-1] += (Z * weight[:, None]).T @ Z
+    border = Z.T @ weight
+    gram[:-1, -1] += border
+    gram[-1, :-1] += border
+    gram[-1, -1] += weight.sum()

@@ -9,7 +9,18 @@ from importlib import import_module
 from importlib.util import find_spec
 
 LEVELS = ("baseline", "avx2", "avx512")
-FAMILIES = ("moments", "seeding", "sparse", "kmeans", "gaussian", "perceptron")
+FAMILIES = (
+    "moments",
+    "seeding",
+    "sparse",
+    "kmeans",
+    "gaussian",
+    "linear",
+    "sparse_linear",
+    "perceptron",
+    "coordinate",
+    "minibatch",
+)
 
 
 def available_levels():

@@ -180,6 +180,11 @@ class LogisticRegression(LinearClassifier, Estimator):
         self.warm_start = warm_start
         self.n_jobs = n_jobs
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = self.solver != "liblinear"
+        return tags
+
     @fit_context
     def fit(self, X, y, sample_weight=None):
         """Find the optimum.
@@ -203,21 +208,25 @@ class LogisticRegression(LinearClassifier, Estimator):
             columns = column_moments(rows)
             require_finite(self, rows.X, columns.finite)
             problem = self._problem(C, l1_ratio, len(classes), rows.weight_sum)
+            dtype = np.dtype(np.float64) if self.solver == "liblinear" else rows.dtype
             fit = LinearFit(problem, rows, columns)
-            task = FitTask(self, X, y, sample_weight, max_iter=self.max_iter)
+            # scikit-learn's L-BFGS leaves one task empty; who counts tasks may rely on it.
+            extra = self.solver == "lbfgs"
+            task = FitTask(self, X, y, sample_weight, max_iter=max(self.max_iter, 1) + extra)
             with task.restart() as run:
                 monitor = DescentMonitor(
                     self.max_iter,
                     self.tol,
                     run,
-                    lambda w: fitted_parameters(fit, w, rows.dtype) | {"classes_": classes},
+                    lambda w: fitted_parameters(fit, w, dtype) | {"classes_": classes},
                     report if self.verbose else None,
                 )
+                if problem.unpenalized:
+                    monitor.halt = fit.halt_when_separated
                 solution = fit.solve(self._start(fit, classes), monitor)
-                if self.solver == "lbfgs":
-                    run.leave_empty(1 if monitor.history else 2)
+                run.leave_empty(extra + (not monitor.history))
             separable = problem.unpenalized and fit.separates(solution.params)
-        self._set_fitted(fit, classes, solution, monitor, separable, rows.dtype)
+        self._set_fitted(fit, classes, solution, monitor, separable, dtype)
         task.end()
         return self
 
@@ -439,12 +448,8 @@ def check_solver(solver, penalty, dual):
 
 def fitted_parameters(fit, w, dtype):
     """The fitted coef_ and intercept_ for internal parameters."""
-    coef, intercept = fit.parameters(w)
-    limit = np.finfo(dtype).max
-    return {
-        "coef_": np.clip(coef, -limit, limit).astype(dtype),
-        "intercept_": np.clip(intercept, -limit, limit).astype(dtype),
-    }
+    coef, intercept = fit.parameters(w, dtype)
+    return {"coef_": coef, "intercept_": intercept}
 
 
 def report(iteration, value, gradient_norm):

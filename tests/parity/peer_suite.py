@@ -10,11 +10,14 @@ listed with the reason; a listed test that no longer exists is an error.
 
 import subprocess
 import sys
+from importlib import import_module
 
 MODULES = {
     "sklearn.cluster.tests.test_k_means": "cluster",
     "sklearn.mixture.tests.test_gaussian_mixture": "mixture",
     "sklearn.mixture.tests.test_mixture": "mixture",
+    "sklearn.linear_model.tests.test_logistic": "linear_model",
+    "sklearn.linear_model.tests.test_perceptron": "linear_model",
 }
 
 PRIVATE = "tests a private function of scikit-learn, no class"
@@ -51,17 +54,14 @@ class Exchange:
         self.dropped = []
 
     def pytest_configure(self, config):
-        import sklearn.cluster
-        import sklearn.mixture
+        import sklearn
 
-        import skgen.cluster
-        import skgen.mixture
-
-        for theirs, ours in ((sklearn.cluster, skgen.cluster), (sklearn.mixture, skgen.mixture)):
+        for package in sorted(set(MODULES.values())):
+            theirs, ours = import_module(f"sklearn.{package}"), import_module(f"skgen.{package}")
             for name in set(theirs.__all__) & set(ours.__all__):
                 setattr(theirs, name, getattr(ours, name))
         # k_means() builds the class that its own module knows.
-        sklearn.cluster._kmeans.KMeans = skgen.cluster.KMeans
+        sklearn.cluster._kmeans.KMeans = sklearn.cluster.KMeans
 
     def pytest_collection_modifyitems(self, items):
         kept = []

@@ -1,0 +1,111 @@
+"""Large dense problems: the Hessian of a sample preconditions gradients of all rows.
+
+    1. solve the problem on a sample of m rows;  2. H = Hessian of the sample there;
+    3. L-BFGS on all rows from there, started at H^-1 instead of a multiple of the identity.
+
+A sample of m rows knows the Hessian of p parameters to about sqrt(p / m), so every pass over all
+rows divides the error by about sqrt(m / p), where Newton's method would pay n p^2 for it. Byrd,
+Chin, Neveitt and Nocedal (2011); Erdogdu and Montanari (2015).
+"""
+
+from math import log
+
+import numpy as np
+
+from skgen.solvers.lbfgs import lbfgs
+from skgen.solvers.newton import Factor
+
+# A sample is this share of the rows ...
+SAMPLE_SHARE = 16
+# ... but at least so many per column, and
+ROWS_PER_COLUMN = 8
+# so many in all.
+SMALLEST_SAMPLE = 4096
+# A preconditioner ages as the curvature changes on the way. Of the rows of a class, about this
+# share has curvature to speak of, which makes it cheaper.
+CHOSEN_ROWS = 0.3
+# The rate of convergence is taken over so many iterations.
+WATCHED = 4
+# After so many iterations the problem counts as a hard one.
+SLOW = 60
+
+
+def sample_size(n_rows, n_columns):
+    """Rows of the sample; all rows where sampling does not pay."""
+    wanted = max(n_rows // SAMPLE_SHARE, ROWS_PER_COLUMN * n_columns, SMALLEST_SAMPLE)
+    return wanted if 2 * wanted <= n_rows else n_rows
+
+
+def sampled(objective, w, rows, monitor, solve_sample, finish=None):
+    """Minimize from `w`.
+
+    ``solve_sample(objective, w, rows)`` returns better parameters for a sample, and
+    ``finish(objective, w, rows, monitor)``, where given, takes over when convergence is slow.
+    """
+    size = sample_size(rows.n_rows, rows.n_features)
+    warm = size < rows.n_rows
+    part = rows.sample(size) if warm else rows
+    if warm and monitor.max_iter > 0:
+        w = solve_sample(objective, w, part)
+    # Passes over all rows that a preconditioner costs.
+    price = CHOSEN_ROWS * rows.n_features / 4 * size / rows.n_rows
+    renew = WhenSlow(lambda w: Preconditioner(objective, w, part).solve, price)
+    slow = None if finish is None else SLOW
+    solution = lbfgs(
+        objective, w, rows, monitor, precondition=renew(w), renew=renew, max_steps=slow
+    )
+    if monitor.ended or finish is None:
+        return solution
+    return finish(objective, solution.params, rows, monitor)
+
+
+class WhenSlow:
+    """A preconditioner that is dear: made anew where that costs less than going on without.
+
+    `price` is its cost in iterations.
+    """
+
+    def __init__(self, make, price):
+        self.make, self.price = make, price
+        self.gaps = []
+
+    def __call__(self, w):
+        self.gaps.clear()
+        return self.make(w)
+
+    def due(self, n_iter, gap, goal):
+        """Whether the gap would take longer to close at its present rate."""
+        self.gaps.append(gap)
+        if len(self.gaps) <= WATCHED:
+            return False
+        rate = log(self.gaps[-1 - WATCHED] / max(gap, goal)) / WATCHED
+        return gap > goal and log(gap / goal) > max(rate, 0.0) * (self.price + WATCHED)
+
+
+class Preconditioner:
+    """Blocks of the Hessian, one per class, each with its Cholesky factor."""
+
+    def __init__(self, objective, w, rows):
+        self.layout = objective.layout
+        self.factors = [Factor(block) for block in objective.class_curvature(w, rows)]
+
+    def by_class(self, w):
+        """Parameters as (K, q): weights, then the intercept where there is one."""
+        views = self.layout.views(w)
+        parts = [views["coef"]]
+        if "intercept" in views:
+            parts.append(views["intercept"][:, None])
+        return np.hstack(parts)
+
+    def solve(self, gradient):
+        """About H^-1 gradient."""
+        per_class = [
+            factor.solve(part)
+            for factor, part in zip(self.factors, self.by_class(gradient), strict=True)
+        ]
+        steps = np.array(per_class)
+        d = self.layout.shapes["coef"][1]
+        parts = {"coef": steps[:, :d]}
+        if steps.shape[1] > d:
+            parts["intercept"] = steps[:, d]
+        return self.layout.pack(**parts)
