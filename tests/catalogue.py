@@ -290,7 +290,7 @@ def add_logistic(name, classes=2, **arguments):
         weight_units=lambda a: {"C": C / a},
         double=("coef_", "intercept_") if "liblinear" in name else (),
         calibrated=arguments.get("fit_intercept", True) and "liblinear" not in name,
-        checked=C < np.inf and arguments.get("fit_intercept", True),
+        checked=np.isfinite(C) and arguments.get("fit_intercept", True),
         processes=name in ("default", "multinomial", "elasticnet"),
         direction=-1 if PACKAGE == "skgen" else 0,
         sparse=True,
