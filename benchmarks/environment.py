@@ -37,6 +37,10 @@ def relaunch_with_fair_blas(arguments):
         os.environ.pop(name, None)
     if "avx512vl" in processor_flags():
         os.environ["OPENBLAS_CORETYPE"] = "SkylakeX"
+    if "--busy" in arguments:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     os.environ[RELAUNCHED] = "1"
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "benchmarks", *arguments])

@@ -48,6 +48,34 @@ class GapProblem:
     def strength(self):
         return 1.0 / (self.C * self.X.shape[0])
 
+    @cached_property
+    def rows_and_ones(self):
+        """X with a column of ones, for peers without an intercept or with a strange one.
+
+        Its weight is penalized, which moves the optimum by far less than the goal. Such copies
+        are made outside the clock.
+        """
+        if not self.fit_intercept:
+            return self.X
+        return np.column_stack([self.X, np.ones(len(self.X), dtype=self.X.dtype)])
+
+    @cached_property
+    def columns(self):
+        """X by columns, as peers that walk them want it."""
+        return self.X.tocsc() if sparse.issparse(self.X) else np.asfortranarray(self.X)
+
+    @cached_property
+    def columns_and_ones(self):
+        if not self.fit_intercept:
+            return self.columns
+        return np.asfortranarray(self.rows_and_ones)
+
+    def split(self, w):
+        """coef and intercept of weights for `rows_and_ones`."""
+        if self.fit_intercept:
+            return w[:-1], w[-1:]
+        return w, np.zeros(1)
+
     def judge(self, answer):
         coef, intercept = (np.asarray(part, dtype=np.float64) for part in answer)
         value = self.value_and_gradient(self.pack(coef, intercept))[0]
@@ -71,7 +99,7 @@ class GapProblem:
         coef, n_rows = w[:, :-1], self.X.shape[0]
         gradient, value = np.zeros_like(w), 0.0
         for start in range(0, n_rows, JUDGED_AT_ONCE):
-            X = self.X[start : start + JUDGED_AT_ONCE].astype(np.float64)
+            X = self.X[start : start + JUDGED_AT_ONCE].astype(np.float64, copy=False)
             raw = np.asarray(X @ coef.T) + w[:, -1]
             losses, residual = loss_and_residual(raw, self.y[start : start + JUDGED_AT_ONCE])
             value += losses.sum() / n_rows
@@ -111,10 +139,14 @@ class GapProblem:
             value, gradient = self.value_and_gradient(w)
             hessian = np.diag(np.append(np.full(len(w) - 1, self.strength), 0.0))
             for start in range(0, self.X.shape[0], JUDGED_AT_ONCE):
-                X = self.X[start : start + JUDGED_AT_ONCE].astype(np.float64)
-                X = np.column_stack([X, np.ones(len(X))])
-                share = expit(X @ w)
-                hessian += X.T @ (X * (share * (1.0 - share) / self.X.shape[0])[:, np.newaxis])
+                X = self.X[start : start + JUDGED_AT_ONCE].astype(np.float64, copy=False)
+                share = expit(X @ w[:-1] + w[-1])
+                slope = share * (1.0 - share) / self.X.shape[0]
+                weighted = X * slope[:, np.newaxis]
+                hessian[:-1, :-1] += X.T @ weighted
+                hessian[-1, :-1] += weighted.sum(axis=0)
+                hessian[-1, -1] += slope.sum()
+            hessian[:-1, -1] = hessian[-1, :-1]
             if not self.fit_intercept:
                 hessian[-1], hessian[:, -1], hessian[-1, -1] = 0.0, 0.0, 1.0
             step = np.linalg.solve(hessian, gradient)
@@ -185,7 +217,3 @@ class EpochProblem:
         coef, intercept = answer
         scores = self.X @ coef.ravel().astype(self.X.dtype) + intercept[0]
         return float(((scores > 0) == (self.y == 1)).mean())
-
-
-def is_sparse(problem):
-    return sparse.issparse(problem.X)

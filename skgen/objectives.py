@@ -59,11 +59,15 @@ class LinearObjective:
     origin : ndarray of shape (d,), or None for zero
     spread : ndarray of shape (d,), or None for ones
         Standard deviations of the columns, for judging gradients.
+    basis : ndarray of shape (d', d), or None
+        Orthonormal columns, where features are coordinates in them: gradients are judged by the d'
+        features behind.
     """
 
     def __init__(
-        self, loss, n_outputs, n_features, fit_intercept, penalty, origin=None, spread=None
-    ):
+        self, loss, n_outputs, n_features, fit_intercept, penalty, origin=None, spread=None,
+        basis=None,
+    ):  # fmt: skip
         self.loss, self.penalty, self.origin = loss, penalty, origin
         self.fit_intercept = fit_intercept
         shapes = {"coef": (n_outputs, n_features)}
@@ -73,6 +77,7 @@ class LinearObjective:
         self.n_parameters = self.layout.size
         spread = np.ones(n_features) if spread is None else np.maximum(spread, 1.0)
         units = {"coef": spread, "intercept": 1.0}
+        self.basis = basis
         self.unit = self.layout.pack(**{name: units[name] for name in shapes})
 
     @property
@@ -90,6 +95,9 @@ class LinearObjective:
 
         Where columns are large, rounding alone moves plain slopes by more than any tolerance.
         """
+        if self.basis is not None:
+            coef, intercept = self.parts(gradient)
+            return float(max(np.abs(coef @ self.basis.T).max(), np.abs(intercept).max()))
         return float((np.abs(gradient) / self.unit).max())
 
     def raw(self, block, coef, intercept):

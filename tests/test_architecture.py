@@ -19,6 +19,7 @@ LAYERS = {
     "parameters": set(),
     **{name: {"kernels", "rows", "parameters"} for name in VALUES},
     "objectives": VALUES | {"kernels", "rows", "parameters"},
+    "residuals": VALUES | {"kernels", "rows", "parameters"},
     "solvers": {"kernels", "rows", "parameters"},
     "base": {"rows", "parameters"},
 }

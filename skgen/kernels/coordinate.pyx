@@ -6,8 +6,16 @@ One coordinate at a time has a closed form: the unpenalized minimum, pulled towa
 Friedman, Hastie and Tibshirani (2010).
 """
 
-from libc.math cimport fabs, sqrt
-from libc.stdint cimport int32_t
+from libc.math cimport exp, fabs, log1p, sqrt
+from libc.stdint cimport int32_t, int64_t
+
+ctypedef fused floating:
+    float
+    double
+
+ctypedef fused integral:
+    int32_t
+    int64_t
 
 
 cdef inline double minimizer(double u, double slope, double curvature, double strength) noexcept nogil:
@@ -54,3 +62,301 @@ def sweep_gram(
             if largest <= tolerance:
                 break
     return largest
+
+
+def count_columns(
+    const integral[::1] indices,
+    int32_t[::1] counts,  # in, out: (d)
+):
+    """Add up how often each column occurs."""
+    cdef Py_ssize_t p
+    with nogil:
+        for p in range(indices.shape[0]):
+            counts[indices[p]] += 1
+
+
+def scatter_columns(
+    const floating[::1] data, const integral[::1] indices, const integral[::1] indptr,
+    int64_t[::1] places,  # in, out: (d), where the next entry of each column goes
+    float[::1] values,  # out
+    int32_t[::1] row_numbers,  # out
+    Py_ssize_t first_row,
+):
+    """Write the entries of a block of CSR rows to their columns."""
+    cdef Py_ssize_t i
+    cdef integral p
+    cdef int64_t place
+    with nogil:
+        for i in range(indptr.shape[0] - 1):
+            for p in range(indptr[i], indptr[i + 1]):
+                place = places[indices[p]]
+                places[indices[p]] = place + 1
+                values[place] = <float>data[p]
+                row_numbers[place] = <int32_t>(first_row + i)
+
+
+def add_rows(
+    const floating[::1] data, const integral[::1] indices, const integral[::1] indptr,
+    const double[:, ::1] scale,
+    double[:, ::1] total,  # in, out: (d, K)
+):
+    """Add X' scale for a block of CSR rows."""
+    cdef Py_ssize_t i, j, k = scale.shape[1]
+    cdef integral p
+    cdef double x
+    with nogil:
+        if k == 1:
+            for i in range(scale.shape[0]):
+                for p in range(indptr[i], indptr[i + 1]):
+                    total[indices[p], 0] += scale[i, 0] * <double>data[p]
+        else:
+            for i in range(scale.shape[0]):
+                for p in range(indptr[i], indptr[i + 1]):
+                    x = data[p]
+                    for j in range(k):
+                        total[indices[p], j] += x * scale[i, j]
+
+
+def logistic_rows(
+    const double[:, ::1] raw, const int32_t[::1] target, const double[::1] weight,
+    double[:, ::1] residual,  # out: (b, 1)
+    float[:, ::1] state,  # out: (b, 2), zero and the curvature h
+):
+    """First and second derivatives of the logistic loss by the scores; returns the loss."""
+    cdef Py_ssize_t i
+    cdef double value = 0.0, margin, e, inverse, miss
+    with nogil:
+        for i in range(weight.shape[0]):
+            margin = raw[i, 0] if target[i] == 1 else -raw[i, 0]
+            e = exp(-fabs(margin))
+            inverse = 1.0 / (1.0 + e)
+            miss = (1.0 if margin < 0.0 else e) * inverse
+            residual[i, 0] = -weight[i] * miss if target[i] == 1 else weight[i] * miss
+            state[i, 0] = 0.0
+            state[i, 1] = <float>(weight[i] * e * inverse * inverse)
+            value += weight[i] * (log1p(e) + (-margin if margin < 0.0 else 0.0))
+    return value
+
+
+def softmax_rows(
+    const double[:, ::1] raw, const int32_t[::1] target, const double[::1] weight,
+    double[:, ::1] residual,  # out: (b, K)
+    float[:, ::1] state,  # out: (b, 2 K + 1), zeros, shares of the classes, the weight
+):
+    """As logistic_rows, for the softmax loss."""
+    cdef Py_ssize_t i, j, k = raw.shape[1], winner
+    cdef double value = 0.0, top, rest, inverse
+    with nogil:
+        for i in range(weight.shape[0]):
+            winner = 0
+            for j in range(1, k):
+                if raw[i, j] > raw[i, winner]:
+                    winner = j
+            top = raw[i, winner]
+            rest = 0.0
+            for j in range(k):
+                residual[i, j] = exp(raw[i, j] - top)
+                if j != winner:
+                    rest += residual[i, j]
+            inverse = 1.0 / (1.0 + rest)
+            value += weight[i] * (top - raw[i, target[i]] + log1p(rest))
+            for j in range(k):
+                state[i, j] = 0.0
+                state[i, k + j] = <float>(residual[i, j] * inverse)
+                if j != target[i]:
+                    residual[i, j] *= weight[i] * inverse
+                elif j == winner:
+                    residual[i, j] = -weight[i] * rest * inverse
+                else:
+                    residual[i, j] = -weight[i] * (1.0 + rest - residual[i, j]) * inverse
+            state[i, 2 * k] = <float>weight[i]
+    return value
+
+
+def sweep_columns(
+    const float[::1] values, const int32_t[::1] row_numbers, const int64_t[::1] starts,
+    const double[::1] gradient, const double[::1] l1, const double[::1] l2, const double[::1] w,
+    int32_t[::1] order,  # in, out
+    double[::1] curvature,  # in, out; negative: not known yet
+    double[::1] cross,  # in, out; known as curvature is
+    double[::1] u,  # in, out
+    float[:, ::1] state,  # in, out: (n, 2), h_i (X (u - w))_i and h_i
+    double[::1] sums,  # in, out: (2), sum of residuals and states; out: decrease of the model
+    Py_ssize_t count,
+    double share,
+):
+    """Descend once over the columns order[:count] of a matrix stored by columns; one class.
+
+    The curvature of the loss by the score of row i is h_i, so the Hessian is X' diag(h) X + diag(l2),
+    and its cross terms with an intercept are X'h. With `share` = 1 / sum h an intercept is always at
+    its optimum, -share * sums[0], whatever the weights are; with 0 there is none.
+    Columns that are zero and stay so move to the end of `order`; returns how many remain. The state
+    is float32: it holds a correction whose own first digits are all that the next model needs.
+    """
+    cdef Py_ssize_t i = 0, j, p, begin, end
+    cdef int32_t moved
+    cdef double slope, bend, change, gained = 0.0
+    cdef float step
+    with nogil:
+        while i < count:
+            j = order[i]
+            begin, end = starts[j], starts[j + 1]
+            if curvature[j] < 0.0:
+                bends(
+                    &values[0], &row_numbers[0], begin, end, &state[0, 0], &curvature[j], &cross[j])
+                curvature[j] = max(curvature[j] - share * cross[j] * cross[j], 1e-12 * curvature[j])
+            slope = product(&values[0], &row_numbers[0], begin, end, &state[0, 0])
+            slope += gradient[j] + l2[j] * (u[j] - w[j]) - share * cross[j] * sums[0]
+            bend = curvature[j] + l2[j]
+            if u[j] == 0.0 and fabs(slope) <= l1[j]:
+                count -= 1
+                moved = order[i]
+                order[i] = order[count]
+                order[count] = moved
+                continue
+            i += 1
+            if bend <= 0.0:
+                continue
+            change = minimizer(u[j], slope, bend, l1[j]) - u[j]
+            if change == 0.0:
+                continue
+            u[j] += change
+            sums[0] += change * cross[j]
+            gained += 0.5 * bend * change * change
+            step = <float>change
+            for p in range(begin, end):
+                state[row_numbers[p], 0] += step * state[row_numbers[p], 1] * values[p]
+    sums[1] = gained
+    return count
+
+
+cdef inline void bends(
+    const float *values, const int32_t *row_numbers, Py_ssize_t begin, Py_ssize_t end,
+    const float *state, double *curvature, double *cross,
+) noexcept nogil:
+    """Of one column x: (x * x)'h and x'h."""
+    cdef double a = 0.0, b = 0.0, x, h
+    cdef Py_ssize_t p
+    for p in range(begin, end):
+        x = values[p]
+        h = state[2 * <Py_ssize_t>row_numbers[p] + 1]
+        a += x * x * h
+        b += x * h
+    curvature[0] = a
+    cross[0] = b
+
+
+cdef inline double product(
+    const float *values, const int32_t *row_numbers, Py_ssize_t begin, Py_ssize_t end,
+    const float *state,
+) noexcept nogil:
+    """x'state[:, 0], in four sums, because one is a chain of additions."""
+    cdef double a = 0.0, b = 0.0, c = 0.0, e = 0.0
+    cdef Py_ssize_t p = begin
+    while p + 4 <= end:
+        a += <double>values[p] * state[2 * <Py_ssize_t>row_numbers[p]]
+        b += <double>values[p + 1] * state[2 * <Py_ssize_t>row_numbers[p + 1]]
+        c += <double>values[p + 2] * state[2 * <Py_ssize_t>row_numbers[p + 2]]
+        e += <double>values[p + 3] * state[2 * <Py_ssize_t>row_numbers[p + 3]]
+        p += 4
+    while p < end:
+        a += <double>values[p] * state[2 * <Py_ssize_t>row_numbers[p]]
+        p += 1
+    return (a + b) + (c + e)
+
+
+def sweep_column_blocks(
+    const float[::1] values, const int32_t[::1] row_numbers, const int64_t[::1] starts,
+    const double[:, ::1] gradient, const double[:, ::1] l1, const double[:, ::1] l2,
+    const double[:, ::1] w,
+    int32_t[::1] order,  # in, out
+    double[:, ::1] curvature,  # in, out; negative: not known yet
+    double[:, ::1] u,  # in, out
+    float[:, ::1] state,  # in, out: (n, 2 K + 1), M_i (X (u - w))_i, shares p_i, weight s_i
+    double[:, ::1] scratch,  # (2, K)
+    double[::1] decrease,  # out: (1), what this sweep takes from the model, at least
+    Py_ssize_t count,
+):
+    """As sweep_columns for the softmax loss; the K weights of a column move together.
+
+    The curvature by the scores of row i is M_i = s_i (diag p - p p'). Its rows sum to 2 s_i p (1 - p)
+    in absolute value, so twice its diagonal exceeds it and every move lowers the model.
+    """
+    cdef Py_ssize_t i = 0, j, c, k = u.shape[1]
+    cdef int32_t moved
+    cdef double change, bend, gained = 0.0
+    cdef bint resting, moves
+    cdef double *sums = &scratch[0, 0]
+    cdef double *step = &scratch[1, 0]
+    with nogil:
+        while i < count:
+            j = order[i]
+            gather_block(
+                &values[0], &row_numbers[0], starts[j], starts[j + 1], &state[0, 0], k, sums,
+                &curvature[j, 0])
+            resting, moves = True, False
+            for c in range(k):
+                sums[c] += gradient[j, c] + l2[j, c] * (u[j, c] - w[j, c])
+                if u[j, c] != 0.0 or fabs(sums[c]) > l1[j, c]:
+                    resting = False
+            if resting:
+                count -= 1
+                moved = order[i]
+                order[i] = order[count]
+                order[count] = moved
+                continue
+            i += 1
+            for c in range(k):
+                bend = curvature[j, c] + l2[j, c]
+                step[c] = 0.0
+                if bend > 0.0:
+                    change = minimizer(u[j, c], sums[c], bend, l1[j, c]) - u[j, c]
+                    u[j, c] += change
+                    gained += 0.5 * bend * change * change
+                    step[c] = change
+                    moves = moves or change != 0.0
+            if moves:
+                scatter_block(
+                    &values[0], &row_numbers[0], starts[j], starts[j + 1], &state[0, 0], k, step)
+    decrease[0] = gained
+    return count
+
+
+cdef inline void gather_block(
+    const float *values, const int32_t *row_numbers, Py_ssize_t begin, Py_ssize_t end,
+    const float *state, Py_ssize_t k, double *sums, double *curvature,
+) noexcept nogil:
+    cdef Py_ssize_t p, c
+    cdef const float *row
+    cdef double x, square
+    cdef bint unknown = curvature[0] < 0.0
+    for c in range(k):
+        sums[c] = 0.0
+        if unknown:
+            curvature[c] = 0.0
+    for p in range(begin, end):
+        row = state + (2 * k + 1) * <Py_ssize_t>row_numbers[p]
+        x = values[p]
+        for c in range(k):
+            sums[c] += x * row[c]
+        if unknown:
+            square = 2.0 * x * x * row[2 * k]
+            for c in range(k):
+                curvature[c] += square * row[k + c] * (1.0 - row[k + c])
+
+
+cdef inline void scatter_block(
+    const float *values, const int32_t *row_numbers, Py_ssize_t begin, Py_ssize_t end,
+    float *state, Py_ssize_t k, const double *step,
+) noexcept nogil:
+    cdef Py_ssize_t p, c
+    cdef float *row
+    cdef float x, mean
+    for p in range(begin, end):
+        row = state + (2 * k + 1) * <Py_ssize_t>row_numbers[p]
+        mean = 0.0
+        for c in range(k):
+            mean += row[k + c] * <float>step[c]
+        x = values[p] * row[2 * k]
+        for c in range(k):
+            row[c] += x * row[k + c] * (<float>step[c] - mean)

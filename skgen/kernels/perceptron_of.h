@@ -156,10 +156,11 @@ INLINE void T(move)(const lesson *p, ptrdiff_t k, T(row) row, double step, learn
 INLINE void T(truncate)(const lesson *p, ptrdiff_t k, T(row) row, learner *shared,
                         const int storage) {
     double *v = p->vector + k * p->d, *paid = p->paid + k * p->d;
-    double square = 0, absolute = 0;
+    double square = 0, absolute = 0, inverse = 1 / shared->scale;
     for (ptrdiff_t j = 0; j < row.m; j++) {
+        if (row.x[j] == 0) continue;
         ptrdiff_t at = entry(row.index, j, storage);
-        double left = truncated(v[at], shared->scale, shared->due, paid + at);
+        double left = truncated(v[at], shared->scale, inverse, shared->due, paid + at);
         if (p->sums) p->sums[k * p->d + at] += shared->area * (left - v[at]);
         square += left * left - v[at] * v[at];
         absolute += fabs(left) - fabs(v[at]);

@@ -1,4 +1,4 @@
-"""Linear models on one block of CSR rows: scores, losses with gradients, Hessian diagonals, products.
+"""Linear models on one block of CSR rows: losses with gradients, Hessian diagonals, column sums.
 
     logistic   sum_i s_i log(1 + exp(-(2 y_i - 1) z_i)),             z_i = <x_i, w> + b
     softmax    sum_i s_i (log sum_k exp(z_ik) - z_{i y_i}),          z_ik = <x_i, w_k> + b_k
@@ -153,28 +153,6 @@ def add_column_sums(
                 total[1] += y * x
 
 
-def add_product(
-    const floating[::1] data, const integral[::1] indices, const integral[::1] indptr,
-    const double[::1] scale, const double[::1] direction, double intercept,
-    double[::1] product,  # in, out: (d + 1)
-):
-    """Add X' (scale * (X direction + intercept))."""
-    cdef Py_ssize_t i, first, last, n = scale.shape[0], d = product.shape[0] - 1
-    cdef double z[ROWS]
-    with nogil:
-        first = 0
-        while first < n:
-            last = min(first + ROWS, n)
-            for i in range(first, last):
-                z[i - first] = scale[i] * (intercept + dot(
-                    &data[0], &indices[0], indptr[i], indptr[i + 1], &direction[0]))
-                product[d] += z[i - first]
-            for i in range(first, last):
-                scatter(
-                    &data[0], &indices[0], indptr[i], indptr[i + 1], z[i - first], &product[0])
-            first = last
-
-
 cdef inline void scores(
     const floating *data, const integral *indices, integral begin, integral end,
     const double *turned, const double *intercept, double *score, Py_ssize_t k,
@@ -287,21 +265,3 @@ def add_softmax_diagonal(
             scatter_rows(&data[0], &indices[0], begin, end, curvature, &diagonal[0, 0], k, True)
             scatter_rows(&data[0], &indices[0], begin, end, curvature, &cross[0, 0], k, False)
     return value
-
-
-def write_scores(
-    const floating[::1] data, const integral[::1] indices, const integral[::1] indptr,
-    const double[:, ::1] turned, const double[::1] intercept,
-    double[:, ::1] raw,  # out: (b, K)
-):
-    """X turned + intercept."""
-    cdef Py_ssize_t i, k = intercept.shape[0]
-    with nogil:
-        for i in range(raw.shape[0]):
-            if k == 1:
-                raw[i, 0] = intercept[0] + dot(
-                    &data[0], &indices[0], indptr[i], indptr[i + 1], &turned[0, 0])
-            else:
-                scores(
-                    &data[0], &indices[0], indptr[i], indptr[i + 1], &turned[0, 0],
-                    &intercept[0], &raw[i, 0], k)

@@ -13,6 +13,7 @@ the loss of the multiclass perceptron. Bishop (2006), section 4.3.4.
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.random import RandomState
 
 from skgen.base import (
     UNWATCHED,
@@ -60,8 +61,8 @@ class SoftmaxRegression(LinearClassifier, Estimator):
         Inverse strength of the penalty; ``np.inf`` for none.
     l1_ratio : float, default=0.0
         Share of the absolute penalty, in [0, 1]. Minibatch solvers apply it as a proximal map
-        after each step, which gives exact zeros.
-    temperature : float, default=1.0
+        after each step; noise of the batches may leave fewer zeros than the optimum has.
+    temperature : float in [1e-9, 1e9], default=1.0
         Divides the scores before the softmax: below 1 sharpens decisions. A fit at temperature T
         gives T times the weights of a fit at 1 with ``C / T^2`` (for the squared penalty).
     fit_intercept : bool, default=True
@@ -170,7 +171,7 @@ class SoftmaxRegression(LinearClassifier, Estimator):
     _parameter_constraints = {
         "C": [Interval(Real, 0, None, closed="right")],
         "l1_ratio": [Interval(Real, 0, 1, closed="both")],
-        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "temperature": [Interval(Real, 1e-9, 1e9, closed="both")],
         "fit_intercept": ["boolean"],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "solver": [StrOptions({"auto", *RULES})],
@@ -335,7 +336,8 @@ class SoftmaxRegression(LinearClassifier, Estimator):
             problem = self._batches(rows, len(known))
             rule = self._rule(name, problem)
             if getattr(self, "_trained_by", None) == name:
-                training, random_state = self._training.copy(), self._random_state
+                training, random_state = Training(**self._training).copy(), RandomState()
+                random_state.set_state(self._random_state)
             else:
                 training = Training.begin(self._packed(problem), rule)
                 random_state = check_random_state(self.random_state)
@@ -435,8 +437,7 @@ class SoftmaxRegression(LinearClassifier, Estimator):
         fit = LinearFit(problem, rows, columns)
 
         def fitted(w):
-            coef, intercept = fit.parameters(w)
-            return parameters(T * coef, T * intercept, classes, rows.dtype)
+            return parameters(*fit.parameters(T * w, rows.dtype), classes, rows.dtype)
 
         report = report_iteration if self.verbose else None
         monitor = DescentMonitor(self.max_iter, self.tol, run, fitted, report)
@@ -507,9 +508,8 @@ class SoftmaxRegression(LinearClassifier, Estimator):
         )
 
     def _rule(self, name, problem):
-        options = self.get_params(deep=False)
-        options["weight_decay"] = self.weight_decay * problem.penalized
-        return named(RULES, name, options)
+        decay = self.weight_decay * problem.penalized
+        return named(RULES, name, vars(self) | {"weight_decay": decay})
 
     def _packed(self, problem, parts=None):
         """Flat parameters of `parts`, or of the last fit, or zeros."""
@@ -521,7 +521,7 @@ class SoftmaxRegression(LinearClassifier, Estimator):
         return problem.layout.pack(coef=parts[0], intercept=parts[1])
 
     def _train(self, problem, training, monitor, rule, random_state, validate=None):
-        schedule = named(SCHEDULES, self.learning_rate, self.get_params(deep=False))
+        schedule = named(SCHEDULES, self.learning_rate, vars(self))
         batch = AUTO_BATCH if self.batch_size == "auto" else self.batch_size
         return sgd(
             problem,
@@ -545,7 +545,9 @@ class SoftmaxRegression(LinearClassifier, Estimator):
     def _set_trained(self, problem, training, classes, random_state, name, dtype):
         """The parameters, and what a later partial_fit continues."""
         self._set(parameters(*problem.parts(training.w), classes, dtype))
-        self._training, self._random_state, self._trained_by = training, random_state, name
+        # Plain arrays and numbers, which any pickle may hold.
+        self._training, self._random_state = vars(training), random_state.get_state()
+        self._trained_by = name
         self.n_steps_ = training.n_updates
 
     def _forget_training(self):

@@ -6,7 +6,7 @@ L-BFGS starts from this H. Words of a text differ in frequency by a factor of th
 the curvatures of their weights; divided out, what is left is close to a multiple of the identity,
 but for the intercept: it moves with every common word. About the mean row it moves alone, and the
 mean need not be subtracted from the data, which stay sparse. On a text of 2e5 rows and 5e4 words
-L-BFGS takes 6 iterations to a relative gap of 1e-6; 12 with the plain diagonal, 150 with neither.
+L-BFGS takes 6 iterations to a relative gap of 1e-6, and 11 with the plain diagonal.
 
 Conjugate gradients inside Newton's method (Lin, Weng and Keerthi 2008) need twice as many
 readings of the data with the same preconditioner, and dual coordinate descent (Yu, Huang and Lin
@@ -19,6 +19,8 @@ from skgen.solvers.lbfgs import lbfgs
 
 # A curvature smaller than this share of its terms is rounding.
 LEAST_SHARE = 1e-9
+# Iterations until the curvature has changed enough to be worth a reading.
+FIRST_RENEWAL = 8
 
 
 def diagonal(objective, w, rows, monitor, columns=None):
@@ -26,11 +28,27 @@ def diagonal(objective, w, rows, monitor, columns=None):
 
     ``objective.class_diagonal(w, rows, columns)`` returns the diagonal and its cross terms.
     """
+    renew = Doubling(
+        lambda w: CenteredDiagonal(objective, *objective.class_diagonal(w, rows, columns)).solve
+    )
+    return lbfgs(objective, w, rows, monitor, precondition=renew(w), renew=renew)
 
-    def precondition(w):
-        return CenteredDiagonal(objective, *objective.class_diagonal(w, rows, columns)).solve
 
-    return lbfgs(objective, w, rows, monitor, precondition=precondition(w), renew=precondition)
+class Doubling:
+    """A preconditioner that is cheap: made anew after 8, 16, 32, ... iterations."""
+
+    def __init__(self, make):
+        self.make, self.next = make, FIRST_RENEWAL
+
+    def __call__(self, w):
+        return self.make(w)
+
+    def due(self, n_iter, gap, goal):
+        """Whether it is time."""
+        if n_iter < self.next:
+            return False
+        self.next *= 2
+        return True
 
 
 class CenteredDiagonal:

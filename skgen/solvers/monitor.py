@@ -98,11 +98,13 @@ class DescentMonitor:
         """Call before each iteration."""
         self.run.begin()
 
+    def goal(self, value):
+        """The gap at which a run at `value` has converged."""
+        return GAP_SHARE * self.tol * max(abs(value), SMALL_LOSS)
+
     def reached(self, value, gradient_norm, gap):
         """Whether values like these end the run; records nothing."""
-        return gradient_norm <= self.tol and gap <= GAP_SHARE * self.tol * max(
-            abs(value), SMALL_LOSS
-        )
+        return gradient_norm <= self.tol and gap <= self.goal(value)
 
     def end(self, value, params, gradient_norm, gap):
         """Record what the iteration reached; whether the run is over."""

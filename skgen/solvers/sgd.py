@@ -60,13 +60,14 @@ class Training:
 
     def keep(self):
         """Remember this place as the best."""
-        self.kept = self.w.copy(), self.memory.copy(), self.n_updates, self.n_epochs
+        counts = self.n_updates, self.n_epochs, self.rate_factor
+        self.kept = self.w.copy(), self.memory.copy(), *counts
 
     def restore(self):
-        """Go back to the best place."""
+        """Go back to the best place; what follows is judged anew."""
         if self.kept is not None:
-            self.w, self.memory, self.n_updates, self.n_epochs = self.kept
-            self.kept = None
+            self.w, self.memory, self.n_updates, self.n_epochs, self.rate_factor = self.kept
+            self.kept, self.best, self.n_stale = None, math.inf, 0
 
 
 class EpochMonitor:

@@ -17,6 +17,7 @@ from skgen.linear_model import LogisticRegression, SoftmaxRegression
 from skgen.linear_model.softmax_batches import SoftmaxBatches
 from skgen.rows import Rows
 from skgen.solvers.update_rules import RULES
+from tests.test_callbacks import Observer, Recorder
 
 IRIS = load_iris(return_X_y=True)
 LOADERS = {"iris": load_iris, "wine": load_wine, "cancer": load_breast_cancer}
@@ -193,6 +194,18 @@ def test_batch_gradients_average_to_the_whole_weighted_gradient():
     value, gradient = batches.value_and_gradient(w, np.arange(60))
     np.testing.assert_allclose(np.mean([v for v, _ in parts]), value)
     np.testing.assert_allclose(np.mean([g for _, g in parts], axis=0), gradient)
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array])
+def test_large_batches_are_summed_in_blocks_to_the_same(make, monkeypatch):
+    X, y = noisy(n=60)
+    batches = problem(make(X), y, np.random.default_rng(1).uniform(0, 3, 60), temperature=0.6)
+    w, index = np.random.default_rng(2).normal(size=batches.layout.size), np.arange(7, 40)
+    value, gradient = batches.value_and_gradient(w, index)
+    monkeypatch.setattr("skgen.linear_model.softmax_batches.LARGE_BATCH", 0)
+    other_value, other_gradient = batches.value_and_gradient(w, index)
+    np.testing.assert_allclose(other_value, value, rtol=1e-12)
+    np.testing.assert_allclose(other_gradient, gradient, atol=1e-12)
 
 
 def test_batch_objective_over_all_rows_is_the_objective():
@@ -396,7 +409,7 @@ def test_partial_fits_give_the_bits_of_one_fit(name, schedule):
     assert parts.objective_history_ == whole.objective_history_
     assert parts.n_iter_ == whole.n_iter_ == 6 and parts.n_steps_ == whole.n_steps_
     if schedule == "adaptive":
-        assert whole._training.rate_factor < 1.0
+        assert whole._training["rate_factor"] < 1.0
 
 
 def test_partial_fit_goes_on_where_fit_stopped():
@@ -436,8 +449,8 @@ def test_failed_partial_fit_leaves_the_model_as_it_was():
         model.partial_fit(1e12 * X, y)
     np.testing.assert_array_equal(model.coef_, coef)
     assert model.objective_history_ == history
-    np.testing.assert_array_equal(model._training.w, twin._training.w)
-    assert model._training.n_updates == twin._training.n_updates
+    np.testing.assert_array_equal(model._training["w"], twin._training["w"])
+    assert model._training["n_updates"] == twin._training["n_updates"]
 
 
 def test_warm_start_begins_at_the_last_weights():
@@ -493,6 +506,42 @@ def test_held_out_rows_do_not_train():
     X, y = noisy(n=400)
     model = SoftmaxRegression(solver="sgd", early_stopping=True, max_iter=1, batch_size=1)
     assert quiet(model, X, y).n_steps_ == 360
+
+
+def test_training_goes_on_from_the_best_epoch():
+    """An adaptive rate is not lowered because losses are no scores."""
+    X, y = noisy(n=400)
+    model = SoftmaxRegression(
+        solver="adam",
+        learning_rate="adaptive",
+        early_stopping=True,
+        n_iter_no_change=2,
+        max_iter=30,
+        random_state=0,
+        C=0.01,
+    )
+    quiet(model, X, y)
+    factor, steps = model._training["rate_factor"], model.n_steps_
+    for _ in range(3):
+        model.partial_fit(X, y)
+    assert model._training["rate_factor"] == factor
+    assert model.n_steps_ == steps + 3 * 2
+
+
+@pytest.mark.parametrize("solver", ["auto", "momentum"])
+def test_callbacks_see_every_iteration_and_may_stop(solver):
+    pytest.importorskip("sklearn.callback")
+    X, y = noisy()
+    recorder = Recorder(stop_after=2)
+    model = SoftmaxRegression(solver=solver, tol=0.0, random_state=0).set_callbacks(recorder)
+    model.fit(X, y)
+    assert model.n_iter_ == 2 and model.stop_reason_ == "stopped by a callback"
+    assert recorder.count("begin", "iteration") == recorder.count("end", "iteration") == 2
+    observer = Observer()
+    quiet(clone(model).set_params(max_iter=2).set_callbacks(observer), X, y)
+    first, second = observer.fitted
+    assert first.predict(X).shape == (300,)
+    assert (first.coef_ != second.coef_).any()
 
 
 # Honesty
