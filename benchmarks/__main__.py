@@ -3,6 +3,7 @@
 import argparse
 import subprocess
 import sys
+import time
 
 from benchmarks.environment import describe, relaunch_with_fair_blas
 
@@ -15,6 +16,11 @@ def parse(arguments):
     parser.add_argument("--peers", nargs="+", help="contenders to keep besides skgen, by prefix")
     parser.add_argument("--dtype", choices=("float32", "float64"))
     parser.add_argument("--markdown", metavar="FILE", help="also write the table into this page")
+    parser.add_argument(
+        "--busy",
+        action="store_true",
+        help="the machine is busy: one core, one thread each, seconds of its processor time",
+    )
     parser.add_argument(
         "--max-load",
         type=float,
@@ -76,6 +82,8 @@ def run(workload, options):
     except DataMissing as missing:
         print(f"{workload.name}: skipped, {missing}")
         return 0
+    if options.busy:
+        title, key = f"{title}, one thread", f"{key} one-thread"
     if options.small:
         title += " (small)"
     header = describe()
@@ -102,6 +110,10 @@ def race(workload, dtype, rounds, options):
         else:
             present.append(contender)
     problem = workload.problem(dtype, workloads.SMALL if options.small else 1)
+    if options.busy:
+        timing.clock = time.process_time
+        notes.append("one thread on one core, seconds of processor time: the machine was busy")
+        options.max_load = float("inf")
     result = timing.run_race(problem, present, rounds, options.max_load, options.slow_after)
     tolerance = workload.objective_tolerance(dtype)
     rows = report.race_rows(problem, result, tolerance)

@@ -11,7 +11,17 @@ from pathlib import Path
 
 RELAUNCHED = "SKGEN_BENCHMARKS_RELAUNCHED"
 MISLEADING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-PACKAGES = ("skgen", "numpy", "scipy", "scikit-learn", "scikit-learn-intelex", "faiss-cpu")
+PACKAGES = (
+    "skgen",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "scikit-learn-intelex",
+    "faiss-cpu",
+    "snapml",
+    "skglm",
+    "torch",
+)
 
 
 def relaunch_with_fair_blas(arguments):
@@ -27,6 +37,10 @@ def relaunch_with_fair_blas(arguments):
         os.environ.pop(name, None)
     if "avx512vl" in processor_flags():
         os.environ["OPENBLAS_CORETYPE"] = "SkylakeX"
+    if "--busy" in arguments:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     os.environ[RELAUNCHED] = "1"
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "benchmarks", *arguments])

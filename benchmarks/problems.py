@@ -113,6 +113,7 @@ class CallProblem:
     repeats: int
     objective_name: str
     n_iter: int = 1
+    y: np.ndarray | None = None
     to_convergence = False
     higher_is_better = True
 

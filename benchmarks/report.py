@@ -34,7 +34,7 @@ def race_rows(problem, race, tolerance):
                 number_text(result.median),
                 f"{result.median / first.median:.2f}" if first.seconds else "",
                 f"{median(ratios):.2f}" if ratios else "",
-                f"{fmean(result.objectives):.9g}",
+                objective_text(problem, fmean(result.objectives)),
                 str(result.n_iter),
                 "; ".join(remarks(problem, race, result, tolerance)),
             ]
@@ -44,6 +44,11 @@ def race_rows(problem, race, tolerance):
 
 def remarks(problem, race, result, tolerance):
     """What a reader must know about one row."""
+    if result.setting is not None:
+        yield result.setting_text
+        if max(result.objectives) > problem.goal:
+            yield f"MISSES THE GAP in some round: {max(result.objectives):.2g}"
+        return
     if result.slow:
         rounds = len(result.seconds)
         yield (
@@ -70,14 +75,24 @@ def race_notes(problem, race, tolerance):
     """Lines under a table: what the objective is, and how quiet the machine was."""
     dropped = len(race.loads) - len(race.kept)
     loads = ", ".join(f"{load:.2f}" for load in race.loads.values())
+    agreement = f"agreement within {tolerance:g} relative"
+    if hasattr(problem, "goal"):
+        agreement = f"every contender at its loosest setting that reaches {problem.goal:g}"
     lines = [
-        f"objective: {problem.objective_name}; agreement within {tolerance:g} relative",
+        f"objective: {problem.objective_name}; {agreement}",
         f"foreign load in cores per round: {loads}; limit {race.max_load:g},"
         f" {dropped} of {len(race.loads)} rounds dropped",
     ]
+    if hasattr(problem, "notes"):
+        lines += problem.notes()
     if race.disturbed:
         lines.append("NO QUIET ROUND: the least disturbed ones were kept, do not quote them")
     return lines
+
+
+def objective_text(problem, objective):
+    """Gaps need no digits, values do."""
+    return f"{objective:.2g}" if hasattr(problem, "goal") else f"{objective:.9g}"
 
 
 def number_text(seconds):

@@ -1,6 +1,7 @@
 """The race: contenders take turns in one process, and rounds that others disturbed are dropped."""
 
 import gc
+import sys
 import time
 import warnings
 from dataclasses import dataclass, field
@@ -12,9 +13,13 @@ PAUSE = 0.05
 # Two lengths of a slow contender's fit, from which the time of the full length follows.
 FEW, SOME = 1, 4
 SLOW_ROUNDS = 2
+# Who has not reached the goal after so many times the seconds of a slow fit is given up.
+GIVE_UP = 5
 # /proc/stat counts in hundredths of a second, for each core.
 CLOCK_TICKS = 100
 CLOCK_ERROR = 0.03
+# What fits are timed by; `--busy` takes the processor time of this process.
+clock = time.perf_counter
 
 
 @dataclass
@@ -27,6 +32,9 @@ class Result:
     n_iter: int = 0
     slow: bool = False
     failure: str | None = None
+    # Where contenders run to a gap: at which setting of their own this one reaches it.
+    setting: float | None = None
+    setting_text: str = ""
 
     @property
     def median(self):
@@ -52,9 +60,11 @@ class Race:
 def run_race(problem, contenders, rounds, max_load, slow_after):
     """Let `contenders` take turns until `rounds` quiet rounds are done, or twice as many in all."""
     results = [Result(contender.name) for contender in contenders]
-    warm_up(problem, contenders, results, slow_after)
+    prepare = find_settings if hasattr(problem, "goal") else warm_up
+    prepare(problem, contenders, results, slow_after)
     race = Race(results, {}, [], max_load)
-    if any(result.slow for result in results) and not results[0].failure:
+    extrapolates = any(result.slow for result in results) and not hasattr(problem, "goal")
+    if extrapolates and not results[0].failure:
         _, answer, _ = timed(problem, contenders[0], SOME, 0)
         race.reference_after_some = problem.judge(answer)
     for number in range(2 * rounds):
@@ -90,6 +100,38 @@ def warm_up(problem, contenders, results, slow_after):
         result.slow = fixed_length and expected > slow_after
 
 
+def find_settings(problem, contenders, results, slow_after):
+    """The loosest setting of each contender that reaches the goal, searched outside the clock.
+
+    A contender whose fits become too slow before it gets there takes no part.
+    """
+    for contender, result in zip(contenders, results, strict=True):
+        try:
+            find_setting(problem, contender, result, slow_after)
+        except Exception as error:  # a peer's failure is a result
+            result.failure = first_line(error)
+        said = result.failure or result.setting_text
+        print(f"{contender.name}: {said}", file=sys.stderr, flush=True)
+
+
+def find_setting(problem, contender, result, slow_after):
+    """Climb the ladder of one contender."""
+    started = clock()
+    for setting in contender.ladder:
+        seconds, answer, _ = timed(problem, contender, setting, 0)
+        gap = problem.judge(answer)
+        if gap <= problem.goal:
+            result.setting = setting
+            result.setting_text = f"{contender.setting_name}={setting:.3g}"
+            result.slow = seconds > slow_after
+            return
+        if clock() - started > GIVE_UP * slow_after:
+            break
+    result.failure = (
+        f"gap {gap:.2g} after {seconds:.3g} s at {contender.setting_name}={setting:.3g}"
+    )
+
+
 def wants_turn(result, race):
     """Everybody does, but for the failed, and the slow who have had enough."""
     if result.slow and not result.failure:
@@ -101,7 +143,9 @@ def wants_turn(result, race):
 def take_turn(problem, contender, result, number):
     """Time one fit, or estimate the time of a slow one, and judge it."""
     try:
-        if result.slow:
+        if result.setting is not None:
+            seconds, answer, n_iter = timed(problem, contender, result.setting, number)
+        elif result.slow:
             few, _, _ = timed(problem, contender, FEW, number)
             some, answer, _ = timed(problem, contender, SOME, number)
             slope = (some - few) / (SOME - FEW)
@@ -128,10 +172,10 @@ def timed(problem, contender, n_iter, seed):
     time.sleep(PAUSE)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        start = time.perf_counter()
+        start = clock()
         for _ in range(repeats):
             answer, done = contender.fit(problem, n_iter, seed)
-        seconds = time.perf_counter() - start
+        seconds = clock() - start
     return seconds / repeats, answer, done
 
 

@@ -5,8 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks import contenders, fresh
-from benchmarks.data import mnist, mnist_components, overlapping
+from benchmarks import contenders, fresh, linear_contenders
+from benchmarks.data import (
+    labeled,
+    messages,
+    mnist,
+    mnist_components,
+    mnist_labels,
+    overlapping,
+    text,
+)
+from benchmarks.linear_problems import EpochProblem, GapProblem
 from benchmarks.problems import CallProblem, KMeansProblem, MixtureProblem, SeedingProblem
 
 # How much of the rows --small keeps.
@@ -138,6 +147,84 @@ def one_row(name, family, method):
     )
 
 
+def noisy(n_rows, n_features):
+    """Synthetic dense rows and noisy labels of two classes."""
+    return lambda dtype, share: labeled(n_rows // share, n_features, np.dtype(dtype).type)
+
+
+def labeled_digits(dtype, share):
+    return mnist(60_000 // share, np.dtype(dtype).type), mnist_labels(60_000 // share)
+
+
+def documents(dtype, share):
+    return text(200_000 // share, 50_000 // share, np.dtype(dtype).type)
+
+
+def spam(dtype, share):
+    return messages(dtype)
+
+
+def gap(name, title, data, peers, dtype="float64", **options):
+    """Classifiers run to the same relative gap."""
+
+    def problem(dtype, share):
+        return GapProblem(*data(dtype, share), **options)
+
+    C = options.get("C", 1.0)
+    title = f"{title}, C={C:g}, to a relative gap of 1e-6"
+    return Workload(name, title, problem, peers, dtype=dtype)
+
+
+def perceptron(name, title, data, n_epochs=10):
+    def problem(dtype, share):
+        return EpochProblem(*data(dtype, share), n_epochs)
+
+    return Workload(
+        name,
+        f"Perceptron, {title}, {n_epochs} epochs in random order",
+        problem,
+        linear_contenders.pair(linear_contenders.fit_perceptron),
+        dtype="float64",
+        tolerance=0.05,
+    )
+
+
+def tiny_linear(family):
+    def problem(dtype, share):
+        from sklearn.datasets import load_iris
+
+        X, y = load_iris(return_X_y=True)
+        name = "score(X, y)"
+        return CallProblem(family, X.astype(dtype), repeats=20, objective_name=name, y=y)
+
+    return Workload(
+        f"tiny-{family.lower()}",
+        f"{family}() on iris (150x4), whole fit with defaults",
+        problem,
+        linear_contenders.pair(linear_contenders.fit_defaults, family),
+        dtype="float64",
+        rounds=9,
+        tolerance=0.3 if family == "Perceptron" else 0.02,
+    )
+
+
+def one_linear_row(family, method, n_classes):
+    def problem(dtype, share):
+        X = overlapping(2000, 30, n_classes, np.dtype(dtype).type)
+        y = np.arange(2000) % n_classes
+        name = "number of outputs"
+        return CallProblem(family, X, repeats=500, objective_name=name, y=y)
+
+    return Workload(
+        f"predict-one-row-{family.lower()}-{method.replace('_', '-')}-{n_classes}",
+        f"{family}.{method} on one row of 30 features, {n_classes} classes",
+        problem,
+        linear_contenders.pair(linear_contenders.call_on_one_row, family, method),
+        dtype="float64",
+        rounds=9,
+    )
+
+
 CATALOGUE = (
     kmeans("kmeans-1e6x16", clouds(1_000_000, 16, 64), 64),
     kmeans("kmeans-200kx64", clouds(200_000, 64, 256), 256),
@@ -166,6 +253,68 @@ CATALOGUE = (
     tiny("tiny-mixture", "GaussianMixture"),
     one_row("predict-one-row-kmeans", "KMeans", "predict"),
     one_row("predict-one-row-mixture", "GaussianMixture", "predict_proba"),
+    gap(
+        "logistic-1e6x30",
+        "LogisticRegression, dense 1e6x30, two classes",
+        noisy(1_000_000, 30),
+        linear_contenders.BINARY,
+    ),
+    gap(
+        "logistic-1e5x500",
+        "LogisticRegression, dense 1e5x500, two classes",
+        noisy(100_000, 500),
+        linear_contenders.BINARY,
+    ),
+    gap(
+        "logistic-softmax-mnist",
+        "LogisticRegression, MNIST 60000x784, ten classes",
+        labeled_digits,
+        linear_contenders.MULTINOMIAL,
+        dtype="float32",
+        C=0.01,
+    ),
+    gap(
+        "logistic-text-l2",
+        "LogisticRegression, squared penalty, CSR 200kx50k, no intercept",
+        documents,
+        linear_contenders.TEXT,
+        fit_intercept=False,
+    ),
+    gap(
+        "logistic-text-l1",
+        "LogisticRegression, absolute penalty, CSR 200kx50k, no intercept",
+        documents,
+        linear_contenders.TEXT_ABSOLUTE,
+        fit_intercept=False,
+        l1=True,
+    ),
+    gap(
+        "logistic-sms-l2",
+        "LogisticRegression, squared penalty, SMS messages, no intercept",
+        spam,
+        linear_contenders.TEXT,
+        fit_intercept=False,
+        C=10.0,
+    ),
+    gap(
+        "logistic-sms-l1",
+        "LogisticRegression, absolute penalty, SMS messages, no intercept",
+        spam,
+        linear_contenders.TEXT_ABSOLUTE,
+        fit_intercept=False,
+        l1=True,
+        C=10.0,
+    ),
+    perceptron("perceptron-dense", "dense 1e6x50", noisy(1_000_000, 50)),
+    perceptron("perceptron-text", "CSR 200kx50k", documents),
+    perceptron("perceptron-sms", "SMS messages", spam, n_epochs=50),
+    tiny_linear("LogisticRegression"),
+    tiny_linear("Perceptron"),
+    one_linear_row("LogisticRegression", "predict", 2),
+    one_linear_row("LogisticRegression", "predict", 10),
+    one_linear_row("LogisticRegression", "predict_proba", 2),
+    one_linear_row("LogisticRegression", "predict_proba", 10),
+    one_linear_row("Perceptron", "predict", 2),
     FreshWorkload(
         "import-time",
         "Import in a new process",

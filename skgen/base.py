@@ -68,7 +68,7 @@ __all__ = [
     "check_array",
     "check_is_fitted",
     "check_random_state",
-    "compute_class_weight",
+    "class_factors",
     "fit_context",
     "one_blas_thread",
     "random_streams",
@@ -189,12 +189,29 @@ def admit_labeled(
         found = classes
     weight = None if sample_weight is None else check_weight(sample_weight, X)
     if class_weight is not None:
-        per_class = compute_class_weight(class_weight, classes=found, y=y, sample_weight=weight)
-        per_class = np.asarray(per_class, dtype=np.float64)
+        per_class = class_factors(class_weight, found, y, weight)
         weight = per_class[codes] if weight is None else weight * per_class[codes]
         weight = check_weight(weight, X)
     work = 0.0 if row_work is None else row_work(X.shape[1])
     return Rows(X, weight, codes, n_threads=n_threads, row_work=work), found
+
+
+def class_factors(class_weight, classes, y, weight=None):
+    """The factor of each class, float64: finite, none negative, not all zero.
+
+    A class without weight gets 0 from "balanced".
+    """
+    with np.errstate(divide="ignore"):
+        factors = compute_class_weight(class_weight, classes=classes, y=y, sample_weight=weight)
+    factors = np.asarray(factors, dtype=np.float64)
+    if isinstance(class_weight, str):
+        factors[np.isinf(factors)] = 0.0
+    if not (np.isfinite(factors).all() and (factors >= 0.0).all() and factors.any()):
+        raise ValueError(
+            f"class_weight={class_weight!r} gives the classes {classes.tolist()[:10]} the factors"
+            f" {factors.tolist()[:10]}; they must be finite, none negative and not all zero"
+        )
+    return factors
 
 
 # Integer labels are counted in a table of at most so many entries; others are sorted.

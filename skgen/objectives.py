@@ -59,11 +59,15 @@ class LinearObjective:
     origin : ndarray of shape (d,), or None for zero
     spread : ndarray of shape (d,), or None for ones
         Standard deviations of the columns, for judging gradients.
+    basis : ndarray of shape (d', d), or None
+        Orthonormal columns, where features are coordinates in them: gradients are judged by the d'
+        features behind.
     """
 
     def __init__(
-        self, loss, n_outputs, n_features, fit_intercept, penalty, origin=None, spread=None
-    ):
+        self, loss, n_outputs, n_features, fit_intercept, penalty, origin=None, spread=None,
+        basis=None,
+    ):  # fmt: skip
         self.loss, self.penalty, self.origin = loss, penalty, origin
         self.fit_intercept = fit_intercept
         shapes = {"coef": (n_outputs, n_features)}
@@ -73,6 +77,7 @@ class LinearObjective:
         self.n_parameters = self.layout.size
         spread = np.ones(n_features) if spread is None else np.maximum(spread, 1.0)
         units = {"coef": spread, "intercept": 1.0}
+        self.basis = basis
         self.unit = self.layout.pack(**{name: units[name] for name in shapes})
 
     @property
@@ -90,6 +95,9 @@ class LinearObjective:
 
         Where columns are large, rounding alone moves plain slopes by more than any tolerance.
         """
+        if self.basis is not None:
+            coef, intercept = self.parts(gradient)
+            return float(max(np.abs(coef @ self.basis.T).max(), np.abs(intercept).max()))
         return float((np.abs(gradient) / self.unit).max())
 
     def raw(self, block, coef, intercept):
@@ -112,15 +120,25 @@ class LinearObjective:
         hessian[np.diag_indices_from(hessian)] += self.penalty.l2
         return value + squared, gradient + slope, hessian
 
-    def class_diagonal(self, w, rows):
-        """The diagonal of the Hessian, (p,)."""
+    def class_diagonal(self, w, rows, columns=None):
+        """Means of h x_j^2 and h x_j by class, h the curvature of the loss, x_d = 1: (K, d + 1).
+
+        The first is the diagonal of the Hessian without the penalty. Where all weights are zero, h
+        is the same in all rows and `columns`, the ColumnMoments, spare the reading of them.
+        """
         coef, intercept = self.parts(w)
+        if columns is not None and not coef.any():
+            return self._constant_diagonal(intercept, columns)
         params = LinearParams(coef, intercept, self.loss, self.origin)
-        total = rows.sum(add_diagonal, params).diagonal / rows.weight_sum
-        parts = {"coef": total[:, :-1]}
-        if self.fit_intercept:
-            parts["intercept"] = total[:, -1]
-        return self.layout.pack(**parts) + self.penalty.l2
+        total = rows.sum(add_diagonal, params)
+        return total.diagonal / rows.weight_sum, total.cross / rows.weight_sum
+
+    def _constant_diagonal(self, intercept, columns):
+        share = self.loss.predict(intercept[None])[0]
+        curvature = (share * (1.0 - share))[-len(intercept) :, None]
+        mean = columns.mean if self.origin is None else columns.mean - self.origin
+        second = np.append(columns.variance + mean**2, 1.0)
+        return curvature * second, curvature * np.append(mean, 1.0)
 
     def class_curvature(self, w, rows):
         """Yields for every class its own block (q, q) of the Hessian, q = d + 1 with an intercept.
@@ -183,30 +201,33 @@ class GramSum:
 
 @dataclass(slots=True)
 class DiagonalSum:
-    """Diagonal of the Hessian by class, the intercept last, (K, d + 1)."""
+    """Sums of h x_j^2 and h x_j by class, the intercept last, (K, d + 1)."""
 
     diagonal: np.ndarray
+    cross: np.ndarray
 
     def merge(self, other):
         self.diagonal += other.diagonal
+        self.cross += other.cross
         return self
 
 
 def add_diagonal(block, params):
     """`DiagonalSum` of one block."""
     k, d = params.coef.shape
-    diagonal = np.zeros((k, d + 1))
+    total = DiagonalSum(np.zeros((k, d + 1)), np.zeros((k, d + 1)))
     if sparse.issparse(block.X) and hasattr(params.loss, "add_sparse_diagonal"):
-        unused = np.zeros((2, k, d + 1))
+        gradient = np.zeros((k, d + 1))
         params.loss.add_sparse_diagonal(
-            block, params.coef, params.intercept, unused[0], diagonal, unused[1]
+            block, params.coef, params.intercept, gradient, total.diagonal, total.cross
         )
-        return DiagonalSum(diagonal)
+        return total
     curvature = row_curvature(block, params).astype(np.float64)
     Z = centered(block, params.origin)
-    diagonal[:, :-1] = (Z.power(2) if sparse.issparse(Z) else Z * Z).T.dot(curvature).T
-    diagonal[:, -1] = curvature.sum(axis=0)
-    return DiagonalSum(diagonal)
+    total.diagonal[:, :-1] = (Z.power(2) if sparse.issparse(Z) else Z * Z).T.dot(curvature).T
+    total.cross[:, :-1] = Z.T.dot(curvature).T
+    total.diagonal[:, -1] = total.cross[:, -1] = curvature.sum(axis=0)
+    return total
 
 
 def row_curvature(block, params):
@@ -259,20 +280,30 @@ def centered(block, origin):
 
 
 def add_in_numpy(block, params, gradient, hessian):
-    """What the compiled passes do, for any loss; CSR stays CSR but for the Hessian."""
+    """What the compiled passes do, for any loss; CSR stays CSR."""
     Z = centered(block, params.origin)
     raw = Z @ params.coef.T + params.intercept
     value, slope = params.loss.value_and_gradient(raw, block.target, block.weight)
     gradient[:, :-1] += (Z.T @ slope).T
     gradient[:, -1] += slope.sum(axis=0)
     if hessian is not None:
-        if sparse.issparse(Z):
-            Z = Z.toarray()
         curvature = params.loss.curvature(raw, block.weight)
         k, p = gradient.shape
-        Z = np.column_stack([Z, np.ones(len(Z))])
         for a in range(k):
             for b in range(k):
-                part = (Z * curvature[:, a, b, None]).T @ Z
-                hessian[a * p : (a + 1) * p, b * p : (b + 1) * p] += part
+                part = hessian[a * p : (a + 1) * p, b * p : (b + 1) * p]
+                add_bordered_gram(Z, curvature[:, a, b], part)
     return value
+
+
+def add_bordered_gram(Z, weight, gram):
+    """gram += sum weight (z, 1)(z, 1)', of an array or CSR."""
+    if sparse.issparse(Z):
+        scaled = Z.multiply(weight[:, None]).tocsr()
+        gram[:-1, :-1] += (scaled.T @ Z).toarray()
+    else:
+        gram[:-1, :-1] += (Z * weight[:, None]).T @ Z
+    border = Z.T @ weight
+    gram[:-1, -1] += border
+    gram[-1, :-1] += border
+    gram[-1, -1] += weight.sum()

@@ -78,8 +78,12 @@ class Rows:
         self.dtype = X.dtype
         self.n_threads = n_threads
         # A row of CSR is as long as what it stores.
-        width = X.nnz // max(self.n_rows, 1) if sparse.issparse(X) else self.n_features
-        self.block_rows = block_rows(self.n_rows, width, row_work)
+        width, smallest = self.n_features, 1
+        if sparse.issparse(X):
+            width = X.nnz // max(self.n_rows, 1)
+            # Merging statistics as wide as X should cost no more than adding them up.
+            smallest = self.n_features // max(width, 1)
+        self.block_rows = block_rows(self.n_rows, width, row_work, smallest)
         self.n_blocks = max(1, -(-self.n_rows // self.block_rows))
         self._ones = np.ones(min(self.block_rows, self.n_rows)) if weight is None else None
         self._file = file_behind(X)
@@ -220,10 +224,10 @@ class MergeTree:
             index //= 2
 
 
-def block_rows(n_rows, n_features, row_work=0.0):
+def block_rows(n_rows, n_features, row_work=0.0, smallest=1):
     """Rows in a block: a function of shape and work alone, never of the number of threads."""
     by_memory = max(1, BLOCK_ELEMENTS // max(n_features, 1))
-    smallest = max(SMALLEST_BLOCK, SMALLEST_ELEMENTS // max(n_features, 1))
+    smallest = max(smallest, SMALLEST_BLOCK, SMALLEST_ELEMENTS // max(n_features, 1))
     shares = min(MANY_BLOCKS, 2 ** int(log2(max(n_rows // smallest, 1))))
     by_share = -(-n_rows // shares)
     by_work = max(1, int(BLOCK_WORK // row_work)) if row_work else n_rows

@@ -11,8 +11,11 @@ from importlib import import_module
 import numpy as np
 from sklearn.base import clone
 
+from tests.problems import labels
+
 PACKAGE = os.environ.get("TESTED_PACKAGE", "skgen")
 cluster = import_module(f"{PACKAGE}.cluster")
+linear_model = import_module(f"{PACKAGE}.linear_model")
 mixture = import_module(f"{PACKAGE}.mixture")
 
 
@@ -37,6 +40,10 @@ def unmoved(value, a, Q, c):
     return value
 
 
+def slope(value, a, Q, c):
+    return value @ Q / a
+
+
 @dataclass(frozen=True)
 class Entry:
     """One configuration: how to build it and which laws apply."""
@@ -46,9 +53,29 @@ class Entry:
     # Fitted attribute -> how it moves with the data.
     parameters: dict
     # X -> constructor arguments of a start that moves with X, so that no drawing is involved.
-    start: object
+    start: object = field(default=lambda X: {})
     # Factor a -> constructor arguments that have the unit of the data.
     units: object = field(default=lambda a: {})
+    # Factor a -> constructor arguments that have the (inverse) unit of the weights.
+    weight_units: object = field(default=lambda a: {})
+    # X -> y for estimators that need one; a row of X decides its label alone.
+    target: object = None
+    # Whether a weight is exactly a number of copies, and whether the order of rows is nothing.
+    repeats: bool = True
+    permutes: bool = True
+    # Fitted attributes that are float64 for float32 rows too, as scikit-learn's are.
+    double: tuple = ()
+    # Whether the fit is an optimum with a free intercept, so that probabilities average to shares.
+    calibrated: bool = False
+    # Whether all of scikit-learn's checks apply: some need an intercept, some an optimum where the
+    # classes are separable.
+    checked: bool = True
+    # Whether tests that start a process per configuration take this one.
+    processes: bool = True
+    # Callback tasks that close a fit without an iteration in them, as scikit-learn's lbfgs has.
+    empty_tasks: int = 0
+    # Constructor arguments whose values a grid search may try.
+    grid: dict = field(default_factory=dict)
     # +1 or -1: where objective_history_ goes; 0: noisy.
     direction: int = 0
     weighted: bool = True
@@ -62,13 +89,46 @@ class Entry:
 
     @property
     def n_groups(self):
-        """Clusters or components."""
+        """Clusters or components; 0 where y says what they are."""
         arguments = self.prototype.get_params()
-        return arguments.get("n_clusters") or arguments.get("n_components")
+        return arguments.get("n_clusters") or arguments.get("n_components") or 0
+
+    @property
+    def fits_intercept(self):
+        """Whether the estimator has an intercept."""
+        return self.prototype.get_params().get("fit_intercept", False)
+
+    @property
+    def supervised(self):
+        """Whether `fit` needs y."""
+        return self.target is not None
 
     def build(self, **changes):
         """An unfitted estimator of this configuration."""
         return clone(self.prototype).set_params(**changes)
+
+    def accepts(self, **arguments):
+        """Those of the constructor arguments that this class has."""
+        known = self.prototype.get_params()
+        return {name: value for name, value in arguments.items() if name in known}
+
+    def single(self, **changes):
+        """An unfitted estimator that runs from one start; unknown changes are left out."""
+        return self.build(**self.accepts(n_init=1, **changes))
+
+    def data(self, X, like=None):
+        """What `fit` is given: X and, where needed, the labels of the rows of `like` or X."""
+        return {"X": X} | ({"y": self.target(X if like is None else like)} if self.target else {})
+
+    def piece(self, X):
+        """What `partial_fit` is given."""
+        arguments = self.data(X)
+        return arguments | ({"classes": self.classes} if self.supervised else {})
+
+    @property
+    def classes(self):
+        """The labels that `target` gives."""
+        return self.target.classes
 
     def started(self, X, **changes):
         """An unfitted estimator with a start that moves with X."""
@@ -134,6 +194,7 @@ def add_kmeans(name, **arguments):
         sparse=True,
         partial_fit=PACKAGE == "skgen",
         grouped=("cluster_centers_",),
+        grid={"n_clusters": [2, 3]},
     )
 
 
@@ -161,6 +222,7 @@ def add_minibatch(name, **arguments):
         sparse=True,
         partial_fit=True,
         grouped=("cluster_centers_",),
+        grid={"n_clusters": [2, 3]},
     )
 
 
@@ -188,6 +250,7 @@ def add_gaussian_mixture(name, covariance_type="full", **arguments):
         # Random memberships are keyed by the columns, and start at a saddle.
         rotates=covariance_type != "diag" and arguments.get("init_params") != "random",
         grouped=("weights_", "means_") + (("covariances_",) if covariance_type != "tied" else ()),
+        grid={"n_components": [2, 3]},
     )
 
 
@@ -196,6 +259,117 @@ for _type in ("full", "tied", "diag", "spherical"):
 add_gaussian_mixture("kmeans++", init_params="k-means++", n_init=2)
 add_gaussian_mixture("random", init_params="random")
 add_gaussian_mixture("random_from_data", init_params="random_from_data", covariance_type="diag")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Classes 0 to k-1 from the values of each row."""
+
+    k: int
+
+    def __call__(self, X):
+        return labels(X, self.k)
+
+    @property
+    def classes(self):
+        return np.arange(self.k)
+
+
+_linear = {"coef_": slope, "intercept_": unmoved}
+
+
+def add_logistic(name, classes=2, **arguments):
+    """Tight tolerance: what the laws compare are optima, not the last digits of a path."""
+    arguments = {"tol": 1e-10} | arguments
+    C = arguments.get("C", 1.0)
+    add(
+        f"LogisticRegression-{name}",
+        linear_model.LogisticRegression(**arguments),
+        parameters=_linear,
+        target=Labels(classes),
+        weight_units=lambda a: {"C": C / a},
+        double=("coef_", "intercept_") if "liblinear" in name else (),
+        calibrated=arguments.get("fit_intercept", True) and "liblinear" not in name,
+        checked=np.isfinite(C) and arguments.get("fit_intercept", True),
+        processes=name in ("default", "multinomial", "elasticnet"),
+        direction=-1 if PACKAGE == "skgen" else 0,
+        sparse=True,
+        transforms=False,
+        grid={"C": [0.1, 1.0]},
+        empty_tasks=int(arguments.get("solver", "lbfgs") == "lbfgs"),
+    )
+
+
+add_logistic("default")
+add_logistic("multinomial", classes=3)
+add_logistic("newton-cholesky", classes=3, solver="newton-cholesky", C=0.1)
+add_logistic("none", C=np.inf)
+add_logistic("none-multinomial", classes=3, C=np.inf, solver="newton-cg")
+add_logistic("l1", l1_ratio=1.0, solver="saga", C=0.1)
+add_logistic("elasticnet", classes=3, l1_ratio=0.3, solver="saga", C=0.1)
+add_logistic("liblinear", solver="liblinear")
+add_logistic("liblinear-l1", solver="liblinear", l1_ratio=1.0, C=0.3)
+add_logistic("balanced", classes=3, class_weight="balanced")
+add_logistic("no-intercept", classes=3, fit_intercept=False)
+if PACKAGE == "skgen":
+    add_logistic("auto", classes=3, solver="auto", l1_ratio=0.5)
+
+
+def add_softmax(name, classes=3, **arguments):
+    batches = arguments.get("solver", "auto") != "auto"
+    whole = not batches or arguments["batch_size"] == 10**6
+    if not batches:
+        arguments = {"tol": 1e-10} | arguments
+    add(
+        f"SoftmaxRegression-{name}",
+        linear_model.SoftmaxRegression(random_state=0, **arguments),
+        parameters=_linear,
+        target=Labels(classes),
+        weight_units=lambda a: {"C": arguments.get("C", 1.0) / a},
+        direction=0 if batches else -1,
+        sparse=True,
+        partial_fit=True,
+        transforms=False,
+        grid={"C": [0.1, 1.0]},
+        calibrated=not batches,
+        repeats=whole,
+        permutes=whole,
+        processes=name in ("two", "adam"),
+    )
+
+
+def add_perceptron(name, classes=2, **arguments):
+    add(
+        f"Perceptron-{name}",
+        linear_model.Perceptron(random_state=0, **arguments),
+        parameters=_linear,
+        target=Labels(classes),
+        # Shuffling is keyed by the bytes of the rows.
+        start=lambda X: {"shuffle": False},
+        weight_units=lambda a: {"eta0": 1.0 / a, "alpha": 1e-4 * a},
+        double=("intercept_",),
+        sparse=True,
+        partial_fit=True,
+        transforms=False,
+        grid={"eta0": [0.1, 1.0]},
+        repeats=PACKAGE == "skgen",
+        permutes=PACKAGE == "skgen",
+        processes=name == "default",
+    )
+
+
+add_perceptron("default")
+add_perceptron("three", classes=3)
+add_perceptron("elasticnet", penalty="elasticnet", tol=None, max_iter=20)
+if PACKAGE == "skgen":
+    add_softmax("three")
+    add_softmax("two", classes=2, temperature=0.5)
+    add_softmax("l1", l1_ratio=1.0, C=0.1)
+    add_softmax("adam", solver="adam", batch_size=50, max_iter=20)
+    add_softmax("nesterov", solver="nesterov", batch_size=10**6, max_iter=20)
+    add_perceptron("averaged", classes=3, average=True)
+    add_perceptron("multinomial", classes=3, multi_class="multinomial")
+    add_perceptron("pocket", classes=3, pocket=True, multi_class="multinomial")
 
 
 def entries(select=lambda entry: True):

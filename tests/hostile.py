@@ -18,6 +18,7 @@ class Case:
     """What is handed over, and what a refusal may complain about."""
 
     X: object
+    y: object = None
     weight: object = None
     weighted: bool = False
     asked: object = None
@@ -275,6 +276,67 @@ WEIGHTS = {
 }
 
 
+# Labels of the rows, for estimators that learn them.
+
+
+def label(change, *words):
+    def spoil(rng, case):
+        case.y = change(rng, np.array(case.y))
+        case.words |= {"y", "abel", "class", *words}
+
+    return spoil
+
+
+def replace_first(value, dtype):
+    def change(rng, y):
+        y = y.astype(dtype)
+        y[rng.integers(len(y))] = value
+        return y
+
+    return change
+
+
+LABELS = {
+    "NaN label": label(replace_first(np.nan, float), "NaN"),
+    "infinite label": label(replace_first(np.inf, float), "infinity"),
+    "missing label": label(replace_first(None, object), "None"),
+    "one class": label(lambda rng, y: np.full_like(y, rng.integers(-1, 2))),
+    "a class of one row": label(replace_first(7, int)),
+    "as many classes as rows": label(lambda rng, y: np.arange(len(y))),
+    "text labels": label(lambda rng, y: np.array(["no", "yes", "?"])[y]),
+    "text in objects": label(lambda rng, y: np.array(["no", "yes", "?"], dtype=object)[y]),
+    "empty text": label(lambda rng, y: np.array(["", " ", "  "])[y]),
+    "mixed labels": label(replace_first("seven", object), "type", "uniformly"),
+    "labels of bytes": label(lambda rng, y: np.array([b"no", b"yes", b"?"])[y], "bytes"),
+    "continuous labels": label(lambda rng, y: y + rng.uniform(size=len(y)), "continuous"),
+    "whole floats": label(lambda rng, y: y.astype(float)),
+    "booleans": label(lambda rng, y: y > 0),
+    "huge integers": label(lambda rng, y: y * 2**61 - 2**62),
+    "unsigned integers": label(lambda rng, y: np.uint64(2**64 - 1) - y.astype(np.uint64)),
+    "negative labels": label(lambda rng, y: -y.astype(np.int8)),
+    "integers in objects": label(lambda rng, y: y.astype(object)),
+    "labels beyond 64 bits": label(lambda rng, y: np.array([int(v) * 2**70 for v in y], object)),
+    "objects as labels": label(lambda rng, y: np.array([object() for _ in y]), "object"),
+    "lists as labels": label(lambda rng, y: [[int(v)] * (1 + v) for v in y], "inhomogeneous"),
+    "complex labels": label(lambda rng, y: y + 1j, "omplex"),
+    "dates as labels": label(lambda rng, y: y.astype("datetime64[D]"), "datetime", "dtype"),
+    "short labels": label(lambda rng, y: y[:-1], "inconsistent"),
+    "long labels": label(lambda rng, y: np.append(y, 1), "inconsistent"),
+    "no labels": label(lambda rng, y: y[:0], "inconsistent", "0 sample"),
+    "column of labels": label(lambda rng, y: y[:, None]),
+    "table of labels": label(lambda rng, y: np.column_stack([y, y]), "multi"),
+    "cube of labels": label(lambda rng, y: y[:, None, None], "dim", "shape"),
+    "indicator labels": label(lambda rng, y: np.eye(3, dtype=int)[y], "multi"),
+    "sparse labels": label(lambda rng, y: sparse.csr_array(y[:, None]), "parse"),
+    "one number as labels": label(lambda rng, y: 1, "ingleton"),
+    "one word as labels": label(lambda rng, y: "yes", "ingleton"),
+    "no y at all": label(lambda rng, y: None),
+    "dictionary of labels": label(lambda rng, y: dict(enumerate(y.tolist())), "dict"),
+    "list of labels": label(lambda rng, y: y.tolist()),
+    "float32 labels": label(lambda rng, y: y.astype(np.float32)),
+}
+
+
 # Sparse X.
 
 
@@ -331,7 +393,8 @@ def ask(change, *words):
             X = ordinary(rng)
             case.words |= {"feature"}
         if X.dtype.kind == "f":
-            case.asked = change(rng, X)
+            with np.errstate(all="ignore"):
+                case.asked = change(rng, X)
             case.words |= set(words)
 
     return spoil
@@ -422,6 +485,74 @@ ARGUMENTS = {
         argument("warm_start", "yes", None, 2),
     ],
 }
+_linear_arguments = [
+    argument("fit_intercept", "yes", None, 2),
+    argument(
+        "class_weight",
+        "even",
+        3,
+        {},
+        {0: 0.0, 1: 0.0},
+        {0: -1.0},
+        {0: np.nan},
+        {1: np.inf},
+        {1: 1e300},
+        {0: 1e-320},
+        {"a": 2.0},
+        {0: "heavy"},
+        [1, 2],
+        "balanced",
+    ),
+    argument("random_state", "seed", -1, 1.5, 10**12),
+    argument("verbose", -1, "loud", None),
+    argument("warm_start", "yes", None, 2),
+    argument("n_jobs", "all", 1.5, 0, -1),
+    argument("max_iter", *NUMBERS),
+    argument("tol", -1.0, np.nan, np.inf, "low", None, 0.0, 1e300),
+]
+_strengths = [
+    argument("C", -1.0, 0.0, 0, np.nan, np.inf, "strong", None, 1e300, 1e-300, 5e-324, 1e-30, [1]),
+    argument("l1_ratio", -0.5, 1.5, np.nan, "half", 0, 1, 0.5, [0.5]),
+]
+ARGUMENTS |= {
+    "LogisticRegression": [
+        *_linear_arguments,
+        *_strengths,
+        argument("solver", "best", None, 3, "lbfgs", "saga", "auto", "liblinear"),
+        argument("dual", True, "yes", None),
+        argument("intercept_scaling", -1.0, 0.0, np.nan, np.inf, "big", 1e300, 1e-300),
+        argument("penalty", "l3", "none", 3, True),
+    ],
+    "SoftmaxRegression": [
+        *_linear_arguments,
+        *_strengths,
+        argument("solver", "best", None, 3, "adam", "sgd", "auto", "adagrad"),
+        argument("temperature", -1.0, 0.0, np.nan, np.inf, "hot", 1e300, 1e-300, 1e-3),
+        argument("learning_rate", "fast", None, 0.1, "cosine", "step"),
+        argument("learning_rate_init", -1.0, 0.0, np.nan, np.inf, "slow", 1e300, 1e-300),
+        argument("batch_size", *NUMBERS, "all", 1),
+        argument("momentum", -0.1, 1.0, np.nan, "big"),
+        argument("clip_norm", -1.0, 0.0, np.nan, np.inf, "short", 1e-300),
+        argument("early_stopping", True, "yes", None),
+        argument("validation_fraction", 0.0, 1.0, np.nan, "some", 1e-9, 0.999999),
+        argument("n_iter_no_change", *NUMBERS),
+    ],
+    "Perceptron": [
+        *_linear_arguments,
+        argument("penalty", "l3", "l1", "l2", "elasticnet", 3, True),
+        argument("alpha", -1.0, np.nan, np.inf, "strong", None, 1e300, 1e-300, 1.0),
+        argument("l1_ratio", -0.5, 1.5, np.nan, "half", 0, 1, [0.5]),
+        argument("eta0", -1.0, 0.0, np.nan, np.inf, "long", None, 1e300, 1e-300),
+        argument("early_stopping", True, "yes", None),
+        argument("validation_fraction", 0.0, 1.0, np.nan, "some", 1e-9, 0.999999),
+        argument("n_iter_no_change", *NUMBERS),
+        argument("average", -1, 0, 1.5, "yes", 10**6, 3),
+        argument("multi_class", "all", None, 3, "multinomial"),
+        argument("pocket", True, "yes", None, 2),
+        argument("shuffle", False, "yes", None),
+    ],
+}
+SUPERVISED = {"LogisticRegression", "SoftmaxRegression", "Perceptron"}
 # Messages of *_init speak of what the array is.
 INIT_WORDS = {"weights", "means", "precision", "positive", "init"}
 
@@ -499,8 +630,14 @@ def hostile_case(kind, seed):
     rng = np.random.default_rng([seed, len(kind)])
     X = ordinary(rng)
     case = Case(X=X)
+    supervised = kind in SUPERVISED
+    if supervised:
+        # Solvers refuse three classes or penalties, or diverge on columns far from one.
+        case.words |= {"liblinear", "penalty", "learning_rate_init"}
     of_X = [SHAPES, TYPES, VALUES, VALUES, SPARSE][rng.integers(5)]
-    extra = [list(WEIGHTS.items()), list(ASKED.items()), ARGUMENTS[kind]][rng.integers(3)]
+    extras = [list(WEIGHTS.items()), list(ASKED.items()), ARGUMENTS[kind]]
+    extras += [list(LABELS.items())] if supervised else []
+    extra = extras[rng.integers(len(extras))]
     what = rng.integers(3)
     if what != 1:
         spoil = of_X[rng.integers(len(of_X))]
@@ -510,9 +647,17 @@ def hostile_case(kind, seed):
         spoil = extra[rng.integers(len(extra))]
         name, spoil = spoil if isinstance(spoil, tuple) else (spoil.__name__, spoil)
         rows = case.X.shape[0] if getattr(case.X, "ndim", 0) or sparse.issparse(case.X) else None
-        if not (name in WEIGHTS and (rows is None or rows < 1 or isinstance(case.X, list))):
+        if supervised:
+            case.y = rng.integers(0, 2 + rng.integers(2), size=rows or len(X))
+        per_row = name in WEIGHTS or name in LABELS
+        if not (per_row and (rows is None or rows < 1 or isinstance(case.X, list))):
             spoil(rng, case)
             case.story.append(name)
+    if supervised and case.y is None and "no y at all" not in case.story:
+        rows = case.X.shape[0] if getattr(case.X, "ndim", 0) or sparse.issparse(case.X) else 12
+        case.y = rng.integers(0, 2 + rng.integers(2), size=rows)
+    if supervised and (not hasattr(case.y, "__len__") or len(set(map(str, case.y))) < 2):
+        case.words |= {"class"}
     if any(name.endswith("_init") and name != "n_init" for name in case.arguments):
         case.words |= INIT_WORDS
     return case

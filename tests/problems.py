@@ -1,6 +1,8 @@
 """Random data sets with a seed, and small tools for comparing fits."""
 
 import numpy as np
+from scipy import sparse
+from sklearn.base import is_classifier
 from sklearn.metrics import adjusted_rand_score
 
 
@@ -24,6 +26,23 @@ def separated(n=240, d=3, k=4, seed=0, dtype=np.float64):
     spread = rng.uniform(0.7, 1.3, size=(k, d))
     X = 30.0 * corners[group] + spread[group] * rng.normal(size=(n, d))
     return (np.round(X * 2**20) / 2**20).astype(dtype)
+
+
+def labels(X, k=2):
+    """Class 0 to k-1 of every row, from its values alone: what they say and some noise.
+
+    No plane separates the classes. Rows that hold no numbers take turns.
+    """
+    X = np.asarray(X.toarray() if sparse.issparse(X) else X, dtype=np.float64)
+    turn = np.arange(len(X)) % k
+    if X.ndim != 2 or X.shape[1] == 0:
+        return turn
+    with np.errstate(all="ignore"):
+        signal = np.arctan(X[:, 0] - 0.5 * X[:, -1]) / np.pi
+        # Good to 1e-5 in float32, so that rounding X moves no label.
+        noise = np.sin(17.0 * X @ np.cos(np.arange(X.shape[1])))
+        place = (0.5 + 0.25 * signal + 0.35 * noise) * k
+    return np.where(np.isfinite(place), np.clip(np.nan_to_num(place), 0, k - 1), turn).astype(int)
 
 
 def rotation(d, seed=0):
@@ -57,5 +76,8 @@ def assert_same_bits(state, other):
 
 def outputs(estimator, X):
     """What the estimator says about X, by method."""
-    names = ("predict", "predict_proba", "score_samples", "transform", "score")
+    names = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
+    names += ["score_samples", "transform"]
+    if not is_classifier(estimator):
+        names.append("score")
     return {name: getattr(estimator, name)(X) for name in names if hasattr(estimator, name)}

@@ -29,9 +29,3 @@ def softmax_sums(X, weight, target, turned, intercept):
     residual[rows, target] -= 1.0
     curvature = weight[:, None] * share * (1.0 - share)
     return value, Z.T @ (weight[:, None] * residual), (Z**2).T @ curvature, Z.T @ curvature
-
-
-def product(X, scale, direction, intercept):
-    """X' (scale * (X direction + intercept)) with a column of ones for the intercept."""
-    Z = with_ones(X)
-    return Z.T @ (scale * (Z @ np.append(direction, intercept)))

@@ -23,6 +23,7 @@ LAYERS = {
     "solvers": {"kernels", "rows", "parameters"},
     "base": {"rows", "parameters"},
 }
+PACKAGES = ("cluster", "linear_model", "mixture")
 FOUNDATION = set(LAYERS) | {"callbacks"}
 ESTIMATORS = {
     "mixture": FOUNDATION | {"cluster"},
@@ -82,7 +83,7 @@ def test_estimator_packages_import_public_names_of_one_another(path):
         if isinstance(node, ast.ImportFrom) and node.module:
             parts = node.module.split(".")
             package = parts[1] if parts[0] == "skgen" and len(parts) > 1 else None
-            if package in ("cluster", "mixture") and package != layer(path):
+            if package in PACKAGES and package != layer(path):
                 assert len(parts) == 2, f"{path}:{node.lineno} reaches into {node.module}"
                 assert not any(alias.name.startswith("_") for alias in node.names)
 
@@ -136,7 +137,7 @@ def test_module_says_what_it_is_and_nothing_is_half_done(path):
 
 
 def test_public_names_have_documentation():
-    for package in ("cluster", "mixture"):
+    for package in PACKAGES:
         module = getattr(skgen, package)
         assert module.__all__ == sorted(module.__all__)
         for name in module.__all__:

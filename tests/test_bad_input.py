@@ -17,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 
 from tests.catalogue import CATALOGUE, entries
 from tests.children import run
-from tests.hostile import hostile_case, names_the_problem
+from tests.hostile import SUPERVISED, hostile_case, names_the_problem
 from tests.problems import fitted_state, overlapping
 
 CASES = int(os.environ.get("TESTED_CASES", 300))
@@ -62,17 +62,25 @@ def digest(value):
 def answers(estimator, case):
     """Fit and ask everything there is to ask; (what, value) of each answer."""
     arguments = {"sample_weight": case.weight} if case.weighted else {}
-    estimator.fit(case.X, **arguments)
+    labels = (case.y,) if type(estimator).__name__ in SUPERVISED else ()
+    estimator.fit(case.X, *labels, **arguments)
     yield from (("attribute " + name, value) for name, value in fitted_state(estimator).items())
     asked = case.X if case.asked is None else case.asked
-    for name in ("predict", "predict_proba", "transform", "score_samples", "score"):
+    names = ("predict", "predict_proba", "transform", "score_samples", "score")
+    if labels:
+        names = ("predict", "predict_proba", "predict_log_proba", "decision_function")
+    for name in names:
         if hasattr(estimator, name):
             yield name, getattr(estimator, name)(asked)
 
 
+# What is documented to be infinite or NaN: a certificate that was not computed, no margin.
+UNKNOWN = {"attribute objective_gap_", "attribute gradient_norm_", "attribute margin_"}
+
+
 def is_finite(what, value):
     array = np.asarray(value)
-    if array.dtype.kind not in "fc":
+    if array.dtype.kind not in "fc" or what in UNKNOWN:
         return True
     if what in ("score_samples", "score", "attribute inertia_"):
         # The log density of a row 1e160 away is below the smallest double.
@@ -82,7 +90,7 @@ def is_finite(what, value):
 
 def judge(entry, case):
     """("good" | "vague" | "bad", why)."""
-    before = [digest(case.X), digest(case.weight), digest(case.asked)]
+    before = [digest(case.X), digest(case.y), digest(case.weight), digest(case.asked)]
     start = time.perf_counter()
     outcome, why = "good", "finite"
     with warnings.catch_warnings(record=True) as record:
@@ -117,7 +125,7 @@ def judge(entry, case):
     foreign = [text for text in foreign if not text.startswith(said)]
     if why == "finite" and foreign:
         outcome, why = "bad", f"warns of its own arithmetic: {foreign[0]}"
-    if [digest(case.X), digest(case.weight), digest(case.asked)] != before:
+    if [digest(case.X), digest(case.y), digest(case.weight), digest(case.asked)] != before:
         outcome, why = "bad", "changed its input"
     return outcome, why
 
@@ -216,6 +224,21 @@ SINGLE = {
 }
 
 
+LABELS = {
+    "y missing": ({"y": None}, "requires y"),
+    "y of one class": ({"y": np.ones(30)}, "class"),
+    "y of NaN": ({"y": np.full(30, np.nan)}, "y contains NaN"),
+    "y with infinity": ({"y": np.r_[np.inf, np.ones(29)]}, "y contains infinity"),
+    "y continuous": ({"y": np.linspace(0, 1, 30)}, "[Uu]nknown label type|continuous"),
+    "y of mixed kinds": ({"y": np.array([1, "a"] * 15, dtype=object)}, "label|y "),
+    "y of two dimensions": ({"y": np.ones((30, 2))}, r"y should be a 1d array"),
+    "y short": ({"y": np.arange(29) % 2}, r"inconsistent.*30.*29"),
+    "y empty": ({"y": np.array([])}, r"inconsistent.*30.*0|y"),
+    "y a word": ({"y": "yes"}, "[Ss]ingleton|y "),
+}
+SINGLE_OF_SUPERVISED = {name: case for name, case in SINGLE.items() if name != "X too short"}
+
+
 @pytest.mark.parametrize(**entries(lambda entry: entry.n_groups > 1))
 @pytest.mark.parametrize("what", SINGLE)
 def test_refusal_names_the_argument(entry, what):
@@ -226,19 +249,32 @@ def test_refusal_names_the_argument(entry, what):
         entry.build().fit(**{"X": X, **given})
 
 
+@pytest.mark.parametrize(**entries(lambda entry: entry.supervised))
+@pytest.mark.parametrize("what", SINGLE_OF_SUPERVISED | LABELS)
+def test_refusal_of_a_classifier_names_the_argument(entry, what):
+    given, pattern = (SINGLE_OF_SUPERVISED | LABELS)[what]
+    y = entry.data(X)["y"][: len(given.get("X", X))]
+    with pytest.raises((ValueError, TypeError), match=pattern):
+        entry.build().fit(**{"X": X, "y": y, **given})
+
+
 @pytest.mark.parametrize(**entries())
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_predict_refuses_another_number_of_columns(entry):
-    fitted = entry.build().fit(X)
+    fitted = entry.build().fit(**entry.data(X))
     with pytest.raises(ValueError, match=r"2 features.*3 features"):
         fitted.predict(X[:, :2])
 
 
 @pytest.mark.parametrize(**entries())
 def test_unfitted_estimators_say_so(entry):
-    for method in ("predict", "transform", "score", "predict_proba", "score_samples"):
+    methods = ("predict", "transform", "predict_proba", "predict_log_proba", "score_samples")
+    for method in (*methods, "decision_function"):
         if hasattr(entry.prototype, method):
             with pytest.raises(NotFittedError, match=type(entry.prototype).__name__):
                 getattr(entry.build(), method)(X)
+    with pytest.raises(NotFittedError, match=type(entry.prototype).__name__):
+        entry.build().score(*entry.data(X).values())
 
 
 @pytest.mark.parametrize(**entries(lambda entry: entry.name.startswith("GaussianMixture")))
@@ -254,7 +290,8 @@ def test_degenerate_component_is_named_with_a_remedy(entry):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_constant_and_duplicated_rows_give_a_finite_model(entry):
     for rows in (np.zeros((30, 3)), np.full((30, 3), 1e6), np.repeat(X[:2], 15, axis=0)):
-        fitted = entry.build().fit(rows)
+        fitted = entry.build().fit(**entry.data(rows, like=X))
         for name, value in entry.values(fitted).items():
             assert np.isfinite(value).all(), name
-        assert np.isfinite(fitted.transform(rows)).all()
+        answer = fitted.decision_function if entry.supervised else fitted.transform
+        assert np.isfinite(answer(rows)).all()

@@ -16,9 +16,10 @@ from tests.laws.test_lifecycle import bits
 from tests.problems import assert_same_bits
 
 entry = next(entry for entry in CATALOGUE if entry.name == sys.argv[1])
-X = np.random.default_rng(0).normal(size=(40_000, 5))
+data = entry.data(np.random.default_rng(0).normal(size=(40_000, 5)))
+X = data["X"]
 arguments = {"n_jobs": 4} if "n_jobs" in entry.prototype.get_params() else {}
-fitted = entry.build(max_iter=3, **arguments).fit(X)
+fitted = entry.build(max_iter=3, **arguments).fit(**data)
 here = bits(fitted, X)
 read, write = os.pipe()
 child = os.fork()
@@ -27,13 +28,13 @@ if child == 0:
     code = 1
     try:
         assert_same_bits(here, bits(fitted, X))
-        assert_same_bits(here, bits(entry.build(max_iter=3, **arguments).fit(X), X))
+        assert_same_bits(here, bits(entry.build(max_iter=3, **arguments).fit(**data), X))
         code = 0
     finally:
         os._exit(code)
 status = os.waitpid(child, 0)[1]
 assert status == 0, f"the child ended with status {status}"
-assert_same_bits(here, bits(entry.build(max_iter=3, **arguments).fit(X), X))
+assert_same_bits(here, bits(entry.build(max_iter=3, **arguments).fit(**data), X))
 """
 
 MULTIPROCESSING = """
@@ -44,9 +45,9 @@ from tests.catalogue import CATALOGUE
 
 def work(name):
     entry = next(entry for entry in CATALOGUE if entry.name == name)
-    X = np.random.default_rng(0).normal(size=(40_000, 5))
+    data = entry.data(np.random.default_rng(0).normal(size=(40_000, 5)))
     return {key: value.tobytes() for key, value in
-            entry.values(entry.build(max_iter=3).fit(X)).items()}
+            entry.values(entry.build(max_iter=3).fit(**data)).items()}
 
 if __name__ == "__main__":
     here = work(sys.argv[1])
@@ -57,7 +58,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize(**entries())
+@pytest.mark.parametrize(**entries(lambda entry: entry.processes))
 def test_fit_in_a_forked_child_equals_the_fit_in_the_parent(entry):
     run(SCRIPT, entry.name)
 

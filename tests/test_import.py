@@ -30,7 +30,7 @@ def test_import_of_skgen_loads_nothing_heavy():
     assert {name for name in modules if name.startswith("skgen")} == {"skgen"}
 
 
-@pytest.mark.parametrize("package", ["mixture", "cluster"])
+@pytest.mark.parametrize("package", ["mixture", "cluster", "linear_model"])
 def test_import_of_a_package_loads_no_more_modules_than_its_peer(package):
     _, ours = load(f"skgen.{package}")
     _, theirs = load(f"sklearn.{package}")
@@ -42,7 +42,7 @@ def test_import_of_a_package_loads_no_more_modules_than_its_peer(package):
     assert len(ours - {n for n in ours if n.startswith("skgen")}) <= len(theirs), sorted(others)
 
 
-@pytest.mark.parametrize("package", ["mixture", "cluster"])
+@pytest.mark.parametrize("package", ["mixture", "cluster", "linear_model"])
 def test_import_of_a_package_takes_no_longer_than_its_peer(package):
     """The best of several runs each, taken in turn; a tenth and 20 ms of room for noise."""
     load(f"skgen.{package}"), load(f"sklearn.{package}")
@@ -60,7 +60,7 @@ import skgen
 assert "skgen.mixture" not in sys.modules
 skgen.mixture.GaussianMixture
 assert "skgen.mixture" in sys.modules
-assert {"cluster", "mixture"} <= set(dir(skgen))
+assert {"cluster", "linear_model", "mixture"} <= set(dir(skgen))
 try:
     skgen.nothing
 except AttributeError as error:
@@ -74,13 +74,13 @@ else:
 def test_import_changes_no_global_state():
     script = """
 import logging, os, signal, warnings
-import numpy as np, sklearn.mixture, sklearn.cluster, threadpoolctl
+import numpy as np, sklearn.mixture, sklearn.cluster, sklearn.linear_model, threadpoolctl
 def state():
     return (np.geterr(), warnings.filters[:], dict(os.environ), signal.getsignal(signal.SIGINT),
             logging.getLogger().handlers[:], logging.getLogger().level,
             threadpoolctl.threadpool_info(), np.random.get_state()[1].tolist())
 before = state()
-import skgen.mixture, skgen.cluster
+import skgen.mixture, skgen.cluster, skgen.linear_model
 assert state() == before
 """
     run(script)
@@ -89,9 +89,9 @@ assert state() == before
 def test_import_brings_no_second_openmp_runtime():
     script = """
 import threadpoolctl
-import sklearn.cluster, sklearn.mixture
+import sklearn.cluster, sklearn.linear_model, sklearn.mixture
 before = {library["filepath"] for library in threadpoolctl.threadpool_info()}
-import skgen.cluster, skgen.mixture
+import skgen.cluster, skgen.linear_model, skgen.mixture
 after = {library["filepath"] for library in threadpoolctl.threadpool_info()}
 assert after == before, after - before
 """

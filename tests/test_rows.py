@@ -417,3 +417,21 @@ with one_blas_thread(rows):  # fork while a fit is running here
 assert total() == 27000
 """
     run(script)
+
+
+def test_blocks_of_csr_share_their_entries():
+    X = sparse.random_array((50000, 40), density=0.2, format="csr", rng=0)
+    rows = Rows(X)
+    assert rows.n_blocks > 1
+    for block in rows.blocks():
+        assert np.shares_memory(block.X.data, X.data)
+        assert np.shares_memory(block.X.indices, X.indices)
+        np.testing.assert_array_equal(block.X.toarray(), X[block.span].toarray())
+
+
+def test_blocks_of_wide_csr_hold_as_many_entries_as_columns():
+    X = sparse.random_array((40000, 100000), density=1e-4, format="csr", rng=0)
+    rows = Rows(X)
+    entries = [block.X.nnz for block in rows.blocks()]
+    assert len(entries) > 1
+    assert min(entries) > 0.9 * X.shape[1]

@@ -11,14 +11,15 @@ from importlib.util import find_spec
 LEVELS = ("baseline", "avx2", "avx512")
 FAMILIES = (
     "moments",
+    "seeding",
+    "sparse",
     "kmeans",
     "gaussian",
-    "seeding",
     "linear",
-    "sparse",
     "sparse_linear",
     "perceptron",
     "coordinate",
+    "minibatch",
 )
 
 

@@ -120,17 +120,20 @@ typedef struct {
     ptrdiff_t n, d, classes;
     ptrdiff_t full, width; /* whole vectors of a row; numbers in vectors that hold d + 1 */
     ptrdiff_t first_in_tail;
+    int few; /* rows are short: the next chunk is fetched while this one is worked on */
     double unit, per_unit; /* a power of two near the largest weight, and its inverse */
     IVEC mask;             /* the lanes of the vector after the whole ones that are features */
     VEC one;               /* 1 in the lane of that vector that follows the features */
     const double *intercept;
-    REAL *origin, *coef;   /* [width], [classes][width], zeros behind the features */
+    REAL *origin;          /* [width], zeros behind the features */
+    REAL *coef;            /* per group of classes [full + 1][classes of the group][LANES] */
     REAL *tail;            /* the last rows, where reading on is allowed */
     REAL *lanes;           /* [CLASSES_AT_ONCE][LANES][LANES] */
     REAL *scaled;          /* [classes][CHUNK] residuals / unit */
     double *raw, *residual, *curvature, *target_chunk, *weight_chunk; /* [classes][CHUNK], [CHUNK] */
     double *probability, *doubt; /* [classes][CHUNK] */
     double *sums;          /* [classes][width] gradient / unit */
+    const REAL *rows[CHUNK];
     REAL *packed, *left;   /* [panels][depth][PANEL] */
     ptrdiff_t depth, filled, panels;
     void *memory;
@@ -176,7 +179,19 @@ static double T(unit_of)(const double *weight, ptrdiff_t n) {
 
 enum { T(GRADIENT), T(TRIANGLE_TOO), T(PAIRS_TOO) };
 
-/* Everything but coefficients; 0 without memory. */
+/* In the order in which the tiles read them. */
+static void T(pack_coef)(T(Pass) *p, const double *coef) {
+    const ptrdiff_t groups = (p->classes + CLASSES_AT_ONCE - 1) / CLASSES_AT_ONCE;
+    for (ptrdiff_t g = 0; g < groups; g++) {
+        const ptrdiff_t first = p->classes * g / groups, end = p->classes * (g + 1) / groups;
+        for (ptrdiff_t k = first; k < end; k++)
+            for (ptrdiff_t j = 0; j < p->d; j++)
+                p->coef[first * p->width + (j / LANES * (end - first) + k - first) * LANES + j % LANES] =
+                    (REAL)coef[k * p->d + j];
+    }
+}
+
+/* 0 without memory. */
 static int T(open_pass)(T(Pass) *p, const REAL *X, ptrdiff_t n, ptrdiff_t d, ptrdiff_t classes,
                         const REAL *origin, const double *coef, const double *intercept,
                         const double *weight, const int32_t *target, int wanted) {
@@ -192,10 +207,12 @@ static int T(open_pass)(T(Pass) *p, const REAL *X, ptrdiff_t n, ptrdiff_t d, ptr
     }
     p->mask = T(above)(T(load)(mask_lanes), T(splat)((REAL)0));
     p->one = T(load)(one);
+    p->few = p->width * (ptrdiff_t)sizeof(REAL) <= FEW_BYTES;
     p->unit = T(unit_of)(weight, n);
     p->per_unit = 1 / p->unit;
     if (wanted != T(GRADIENT)) {
         ptrdiff_t fit = PACKED_BYTES / (p->width * (ptrdiff_t)sizeof(REAL)) / CHUNK * CHUNK;
+        if (p->few) fit = CHUNK;
         p->depth = fit > MOST_DEPTH ? MOST_DEPTH : fit < CHUNK ? CHUNK : fit;
         if (p->depth > ROUND_UP(n, CHUNK)) p->depth = ROUND_UP(n, CHUNK);
         p->panels = (p->width + PANEL - 1) / PANEL;
@@ -206,8 +223,7 @@ static int T(open_pass)(T(Pass) *p, const REAL *X, ptrdiff_t n, ptrdiff_t d, ptr
     if (!p->memory) return 0;
     T(lay_out)(p, p->memory, wanted == T(PAIRS_TOO));
     memcpy(p->origin, origin, d * sizeof(REAL));
-    for (ptrdiff_t k = 0; k < classes; k++)
-        for (ptrdiff_t j = 0; j < d; j++) p->coef[k * p->width + j] = (REAL)coef[k * d + j];
+    T(pack_coef)(p, coef);
     p->first_in_tail = n > LANES ? n - LANES : 0;
     memcpy(p->tail, X + p->first_in_tail * d, (n - p->first_in_tail) * d * sizeof(REAL));
     return 1;
@@ -221,27 +237,35 @@ INLINE const REAL *T(row)(const T(Pass) *p, ptrdiff_t i) {
 
 /* ---- raw scores -------------------------------------------------------------------------------- */
 
-/* lanes[k][row][LANES]: <z, coef_k> before its lanes are summed. */
-INLINE void T(score_tile)(const T(Pass) *p, const REAL *const x[], const REAL *coef, const int rows,
-                          const int classes, REAL *lanes) {
-    VEC sum[CLASSES_AT_ONCE][2 * ROWS_AT_ONCE], z[2 * ROWS_AT_ONCE];
-    const ptrdiff_t width = p->width, end = p->full * LANES;
+/* lanes[k][row][LANES]: <z, coef_k> over features from .. to before its lanes are summed. */
+INLINE void T(score_tile)(const T(Pass) *p, const REAL *const x[], const REAL *coef, ptrdiff_t from,
+                          ptrdiff_t to, const int rows, const int classes, const int long_rows,
+                          REAL *lanes) {
+    VEC sum[CLASSES_AT_ONCE][MOST_SIDE_BY_SIDE], z[MOST_SIDE_BY_SIDE];
+    const ptrdiff_t end = to > p->full * LANES ? p->full * LANES : to;
     UNROLL for (int k = 0; k < classes; k++)
-        UNROLL for (int r = 0; r < rows; r++) sum[k][r] = T(splat)((REAL)0);
-    for (ptrdiff_t j = 0; j < end; j += LANES) {
+        UNROLL for (int r = 0; r < rows; r++) {
+            sum[k][r] = T(splat)((REAL)0);
+            if (from) sum[k][r] = T(load)(lanes + (k * LANES + r) * LANES);
+        }
+    for (ptrdiff_t j = from; j < end; j += LANES) {
         const VEC origin = T(load)(p->origin + j);
-        UNROLL for (int r = 0; r < rows; r++) z[r] = T(load)(x[r] + j) - origin;
+        UNROLL for (int r = 0; r < rows; r++) {
+            if (long_rows) PREFETCH(x[r] + rows * p->d + j);
+            z[r] = T(load)(x[r] + j) - origin;
+        }
         UNROLL for (int k = 0; k < classes; k++) {
-            const VEC w = T(load)(coef + k * width + j);
+            VEC w = T(load)(coef + j * classes + k * LANES);
+            KEEP(w);
             UNROLL for (int r = 0; r < rows; r++) sum[k][r] += z[r] * w;
         }
     }
-    if (end < p->d) {
+    if (end < to) {
         const VEC origin = T(load)(p->origin + end), zero = T(splat)((REAL)0);
         UNROLL for (int r = 0; r < rows; r++)
             z[r] = T(choose)(p->mask, T(load)(x[r] + end) - origin, zero);
         UNROLL for (int k = 0; k < classes; k++) {
-            const VEC w = T(load)(coef + k * width + end);
+            const VEC w = T(load)(coef + end * classes + k * LANES);
             UNROLL for (int r = 0; r < rows; r++) sum[k][r] += z[r] * w;
         }
     }
@@ -268,47 +292,39 @@ INLINE void T(sum_rows)(const REAL *lanes, double intercept, double *raw) {
 #endif
 }
 
-INLINE void T(score_classes)(const T(Pass) *p, ptrdiff_t start, ptrdiff_t first, const int classes,
-                             double *raw) {
-    /* One class alone has too few sums to hide the latency of an addition. */
-    const int rows = classes == 1 && LANES >= 2 * ROWS_AT_ONCE ? 2 * ROWS_AT_ONCE : ROWS_AT_ONCE;
-    UNROLL for (int r = 0; r < LANES; r += rows) {
-        const REAL *x[2 * ROWS_AT_ONCE];
-        UNROLL for (int i = 0; i < rows; i++) x[i] = T(row)(p, start + r + i);
-        T(score_tile)(p, x, p->coef + first * p->width, rows, classes, p->lanes + r * LANES);
-    }
-    for (int k = 0; k < classes; k++)
-        T(sum_rows)(p->lanes + k * LANES * LANES, p->intercept[first + k], raw + k * CHUNK);
-}
-
-/* Scores of the rows from `start` on into p->raw; the rest of the chunk is 0. */
-static void T(score_chunk)(const T(Pass) *p, ptrdiff_t start, ptrdiff_t rows) {
-    const ptrdiff_t groups = (p->classes + CLASSES_AT_ONCE - 1) / CLASSES_AT_ONCE;
-    for (ptrdiff_t r = 0; r < rows; r += LANES) {
-        ptrdiff_t first = 0;
-        for (ptrdiff_t g = 0; g < groups; g++) {
-            const ptrdiff_t last = p->classes * (g + 1) / groups;
-            double *raw = p->raw + first * CHUNK + r;
-            switch (last - first) {
-            case 1: T(score_classes)(p, start + r, first, 1, raw); break;
-            case 2: T(score_classes)(p, start + r, first, 2, raw); break;
-            case 3: T(score_classes)(p, start + r, first, 3, raw); break;
-            case 4: T(score_classes)(p, start + r, first, 4, raw); break;
-            case 5: T(score_classes)(p, start + r, first, 5, raw); break;
-#if CLASSES_AT_ONCE == 6
-            case 6: T(score_classes)(p, start + r, first, 6, raw); break;
-#endif
-            }
-            first = last;
+INLINE void T(score_classes)(const T(Pass) *p, ptrdiff_t row, ptrdiff_t first, const int classes) {
+    const int rows = SIDE_BY_SIDE(classes) < LANES ? SIDE_BY_SIDE(classes) : LANES;
+    const REAL *coef = p->coef + first * p->width;
+    for (ptrdiff_t from = 0; from < p->d; from += SCORE_VECTORS * LANES) {
+        const ptrdiff_t to = from + SCORE_VECTORS * LANES < p->d ? from + SCORE_VECTORS * LANES : p->d;
+        for (int r = 0; r < LANES; r += rows) {
+            const REAL *const *x = p->rows + row + r;
+            REAL *lanes = p->lanes + r * LANES;
+            if (p->few) T(score_tile)(p, x, coef, from, to, rows, classes, 0, lanes);
+            else T(score_tile)(p, x, coef, from, to, rows, classes, 1, lanes);
         }
     }
+    for (int k = 0; k < classes; k++)
+        T(sum_rows)(p->lanes + k * LANES * LANES, p->intercept[first + k],
+                    p->raw + (first + k) * CHUNK + row);
+}
+
+/* Scores of the chunk into p->raw; 0 behind the last row. */
+static void T(score_chunk)(const T(Pass) *p, ptrdiff_t rows) {
+    const ptrdiff_t groups = (p->classes + CLASSES_AT_ONCE - 1) / CLASSES_AT_ONCE;
+    for (ptrdiff_t row = 0; row < rows; row += LANES)
+        for (ptrdiff_t g = 0; g < groups; g++) {
+            const ptrdiff_t first = p->classes * g / groups;
+            EACH_COUNT(p->classes * (g + 1) / groups - first, T(score_classes), p, row, first)
+        }
     for (ptrdiff_t k = 0; k < p->classes && rows < CHUNK; k++)
         for (ptrdiff_t r = rows; r < CHUNK; r++) p->raw[k * CHUNK + r] = 0;
 }
 
-/* Weights and targets of the chunk, as doubles; no weight behind the last row. */
-static void T(stage_chunk)(const T(Pass) *p, ptrdiff_t start, ptrdiff_t rows) {
+/* Rows, weights and targets of the chunk; no weight behind the last row. */
+static void T(stage_chunk)(T(Pass) *p, ptrdiff_t start, ptrdiff_t rows) {
     for (ptrdiff_t r = 0; r < rows; r++) p->weight_chunk[r] = p->weight[start + r];
+    for (ptrdiff_t r = 0; r < CHUNK; r++) p->rows[r] = T(row)(p, start + r);
     if (p->target)
         for (ptrdiff_t r = 0; r < rows; r++) p->target_chunk[r] = p->target[start + r];
     for (ptrdiff_t r = rows; r < CHUNK; r++) p->weight_chunk[r] = p->target_chunk[r] = 0;
@@ -321,70 +337,84 @@ INLINE VEC T(centered)(const T(Pass) *p, const REAL *x, ptrdiff_t vector, VEC or
     return last ? T(choose)(p->mask, z, p->one) : z;
 }
 
+/* out[i][j] += unit * sums[i][j]; a plain loop, so that the compiler converts whole vectors. */
+static NEVER_INLINE void T(add_tile)(const REAL *restrict sums, ptrdiff_t width, double unit,
+                                     ptrdiff_t rows, ptrdiff_t columns, double *restrict out,
+                                     ptrdiff_t stride) {
+    for (ptrdiff_t i = 0; i < rows; i++, sums += width, out += stride)
+        for (ptrdiff_t j = 0; j < columns; j++) out[j] += unit * sums[j];
+}
+
 /* sums[k][..] += scaled residuals times z for `vectors` vectors from number `first` on. */
-INLINE void T(gradient_tile)(const T(Pass) *p, ptrdiff_t start, ptrdiff_t rows, ptrdiff_t class,
-                             ptrdiff_t first, const int classes, const int vectors,
-                             const int last) {
-    VEC sum[CLASSES_AT_ONCE][GRADIENT_VECTORS], origin[GRADIENT_VECTORS], z[GRADIENT_VECTORS];
+INLINE void T(gradient_tile)(const T(Pass) *p, ptrdiff_t rows, ptrdiff_t class, ptrdiff_t first,
+                             const int classes, const int vectors, const int last) {
+    VEC sum[CLASSES_AT_ONCE][MOST_SIDE_BY_SIDE];
+    VEC origin[MOST_SIDE_BY_SIDE], z[MOST_SIDE_BY_SIDE];
     const REAL *scaled = p->scaled + class * CHUNK;
+    /* The next chunk, or the tile to come: the processor does not foresee strides of long rows. */
+    const ptrdiff_t ahead = first * LANES + (p->few ? CHUNK * p->d : vectors * LANES);
     UNROLL for (int v = 0; v < vectors; v++) origin[v] = T(load)(p->origin + (first + v) * LANES);
     UNROLL for (int k = 0; k < classes; k++)
         UNROLL for (int v = 0; v < vectors; v++) sum[k][v] = T(splat)((REAL)0);
     for (ptrdiff_t r = 0; r < rows; r++) {
-        const REAL *x = T(row)(p, start + r);
-        UNROLL for (int v = 0; v < vectors; v++)
-            z[v] = T(centered)(p, x, first + v, origin[v], last);
+        const REAL *x = p->rows[r];
+        UNROLL for (int v = 0; v < vectors; v++) {
+            PREFETCH(x + ahead + v * LANES);
+            z[v] = T(centered)(p, x, first + v, origin[v], last && v == vectors - 1);
+        }
         UNROLL for (int k = 0; k < classes; k++) {
             const VEC s = T(splat)(scaled[k * CHUNK + r]);
             UNROLL for (int v = 0; v < vectors; v++) sum[k][v] += s * z[v];
         }
     }
+    REAL sums[CLASSES_AT_ONCE * MOST_SIDE_BY_SIDE * LANES];
     UNROLL for (int k = 0; k < classes; k++)
         UNROLL for (int v = 0; v < vectors; v++)
-            T(add_to_double)(p->sums + (class + k) * p->width + (first + v) * LANES, sum[k][v]);
+            T(store)(sums + (k * vectors + v) * LANES, sum[k][v]);
+    T(add_tile)(sums, vectors * LANES, 1.0, classes, vectors * LANES,
+                p->sums + class * p->width + first * LANES, p->width);
 }
 
-INLINE void T(gradient_classes)(const T(Pass) *p, ptrdiff_t start, ptrdiff_t rows,
-                                ptrdiff_t class, ptrdiff_t first, const int classes) {
-    if (first + GRADIENT_VECTORS <= p->full) {
-        T(gradient_tile)(p, start, rows, class, first, classes, GRADIENT_VECTORS, 0);
+/* The vectors from `first` on that one tile takes, or those that are left. */
+INLINE void T(gradient_classes)(const T(Pass) *p, ptrdiff_t rows, ptrdiff_t class, ptrdiff_t first,
+                                const int classes) {
+    const int vectors = SIDE_BY_SIDE(classes);
+    if (first + vectors <= p->full) {
+        T(gradient_tile)(p, rows, class, first, classes, vectors, 0);
         return;
     }
-    for (; first < p->full; first++)
-        T(gradient_tile)(p, start, rows, class, first, classes, 1, 0);
-    if (first * LANES < p->d) T(gradient_tile)(p, start, rows, class, first, classes, 1, 1);
+    const ptrdiff_t left = p->full - first;
+    if (vectors == 8 && left >= 4) {
+        T(gradient_tile)(p, rows, class, first, classes, 4, 0);
+        first += 4;
+    }
+    if (vectors >= 4 && left % 4 >= 2) {
+        T(gradient_tile)(p, rows, class, first, classes, 2, 0);
+        first += 2;
+    }
+    if (vectors >= 2 && left % 2) T(gradient_tile)(p, rows, class, first, classes, 2, 1);
+    else if (p->full * LANES < p->d) T(gradient_tile)(p, rows, class, first, classes, 1, 1);
 }
 
 /* residual -> scaled -> sums, without the intercepts. */
-static void T(add_gradient)(const T(Pass) *p, ptrdiff_t start, ptrdiff_t rows) {
+static void T(add_gradient)(const T(Pass) *p, ptrdiff_t rows) {
     const ptrdiff_t groups = (p->classes + CLASSES_AT_ONCE - 1) / CLASSES_AT_ONCE;
     for (ptrdiff_t i = 0; i < p->classes * CHUNK; i++)
         p->scaled[i] = (REAL)(p->residual[i] * p->per_unit);
-    for (ptrdiff_t v = 0; v * LANES < p->d; v += GRADIENT_VECTORS) {
-        ptrdiff_t first = 0;
-        for (ptrdiff_t g = 0; g < groups; g++) {
-            const ptrdiff_t last = p->classes * (g + 1) / groups;
-            switch (last - first) {
-            case 1: T(gradient_classes)(p, start, rows, first, v, 1); break;
-            case 2: T(gradient_classes)(p, start, rows, first, v, 2); break;
-            case 3: T(gradient_classes)(p, start, rows, first, v, 3); break;
-            case 4: T(gradient_classes)(p, start, rows, first, v, 4); break;
-            case 5: T(gradient_classes)(p, start, rows, first, v, 5); break;
-#if CLASSES_AT_ONCE == 6
-            case 6: T(gradient_classes)(p, start, rows, first, v, 6); break;
-#endif
-            }
-            first = last;
-        }
+    for (ptrdiff_t g = 0; g < groups; g++) {
+        const ptrdiff_t first = p->classes * g / groups, count = p->classes * (g + 1) / groups - first;
+        for (ptrdiff_t v = 0; v * LANES < p->d; v += SIDE_BY_SIDE(count))
+            EACH_COUNT(count, T(gradient_classes), p, rows, first, v)
     }
 }
 
 /* The intercepts' gradients, exactly as the loss made them. */
 static void T(add_intercepts)(const T(Pass) *p, double *gradient) {
     for (ptrdiff_t k = 0; k < p->classes; k++) {
-        double sum = 0;
-        for (ptrdiff_t r = 0; r < CHUNK; r++) sum += p->residual[k * CHUNK + r];
-        gradient[k * (p->d + 1) + p->d] += sum;
+        double_vector sum = splat_double(0.0);
+        for (ptrdiff_t r = 0; r < CHUNK; r += (ptrdiff_t)(sizeof sum / sizeof(double)))
+            sum += load_double(p->residual + k * CHUNK + r);
+        gradient[k * (p->d + 1) + p->d] += sum_lanes_double(sum);
     }
 }
 
@@ -398,8 +428,8 @@ static void T(close_pass)(const T(Pass) *p, double *gradient) {
 /* ---- Hessian ----------------------------------------------------------------------------------- */
 
 /* packed rows from `at` on = root * (z, 1, 0 ..); also adds scaled * z to the sums. */
-INLINE void T(pack_panel)(const T(Pass) *p, ptrdiff_t start, ptrdiff_t rows, ptrdiff_t at,
-                          const REAL *root, ptrdiff_t panel, const int vectors, const int last) {
+INLINE void T(pack_panel)(const T(Pass) *p, ptrdiff_t rows, ptrdiff_t at, const REAL *root,
+                          ptrdiff_t panel, const int vectors, const int last) {
     VEC sum[4], origin[4];
     REAL *out = p->packed + (panel * p->depth + at) * PANEL;
     const ptrdiff_t first = panel * PANEL_VECTORS;
@@ -408,7 +438,7 @@ INLINE void T(pack_panel)(const T(Pass) *p, ptrdiff_t start, ptrdiff_t rows, ptr
         sum[v] = T(splat)((REAL)0);
     }
     for (ptrdiff_t r = 0; r < rows; r++, out += PANEL) {
-        const REAL *x = T(row)(p, start + r);
+        const REAL *x = p->rows[r];
         const VEC by = T(splat)(root[r]), s = T(splat)(p->scaled[r]);
         UNROLL for (int v = 0; v < vectors; v++) {
             const VEC z = T(centered)(p, x, first + v, origin[v], last && v == vectors - 1);
@@ -416,72 +446,78 @@ INLINE void T(pack_panel)(const T(Pass) *p, ptrdiff_t start, ptrdiff_t rows, ptr
             T(store)(out + v * LANES, by * z);
         }
     }
-    UNROLL for (int v = 0; v < vectors; v++)
-        T(add_to_double)(p->sums + (first + v) * LANES, sum[v]);
+    REAL sums[4 * LANES];
+    UNROLL for (int v = 0; v < vectors; v++) T(store)(sums + v * LANES, sum[v]);
+    T(add_tile)(sums, 0, 1.0, 1, vectors * LANES, p->sums + first * LANES, 0);
 }
 
-static void T(pack_chunk)(const T(Pass) *p, ptrdiff_t start, ptrdiff_t rows, ptrdiff_t at,
-                          const REAL *root) {
+static void T(pack_chunk)(const T(Pass) *p, ptrdiff_t rows, ptrdiff_t at, const REAL *root) {
     ptrdiff_t panel = 0;
     for (; panel + 1 < p->panels; panel++)
-        T(pack_panel)(p, start, rows, at, root, panel, PANEL_VECTORS, 0);
+        T(pack_panel)(p, rows, at, root, panel, PANEL_VECTORS, 0);
     switch (p->full + 1 - panel * PANEL_VECTORS) {
-    case 1: T(pack_panel)(p, start, rows, at, root, panel, 1, 1); break;
-    case 2: T(pack_panel)(p, start, rows, at, root, panel, 2, 1); break;
-    case 3: T(pack_panel)(p, start, rows, at, root, panel, 3, 1); break;
-    case 4: T(pack_panel)(p, start, rows, at, root, panel, 4, 1); break;
+    case 1: T(pack_panel)(p, rows, at, root, panel, 1, 1); break;
+    case 2: T(pack_panel)(p, rows, at, root, panel, 2, 1); break;
+    case 3: T(pack_panel)(p, rows, at, root, panel, 3, 1); break;
+    case 4: T(pack_panel)(p, rows, at, root, panel, 4, 1); break;
     }
 }
 
-/* out[i][column ..] += unit * sum over rows of left_i right, where they lie inside `size`. */
-INLINE void T(outer_tile)(const REAL *left, const REAL *right, ptrdiff_t rows, double unit,
-                          ptrdiff_t row, ptrdiff_t column, const int vectors, ptrdiff_t size,
-                          double *out, ptrdiff_t stride) {
-    VEC sum[LEFT][4];
-    out += row * stride + column;
-    UNROLL for (int i = 0; i < LEFT; i++)
-        UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = T(splat)((REAL)0);
-    for (ptrdiff_t r = 0; r < rows; r++, left += PANEL, right += PANEL) {
-        VEC b[4];
-        UNROLL for (int v = 0; v < vectors; v++) b[v] = T(load)(right + v * LANES);
-        UNROLL for (int i = 0; i < LEFT; i++) {
-            const VEC a = T(splat)(left[i]);
-            UNROLL for (int v = 0; v < vectors; v++) sum[i][v] += a * b[v];
-        }
+/* sums[LEFT][PANEL] = sum over rows of left_i right. Alone in its function, so that the compiler
+ * has no other use for a register. A line `by` bytes from the last is fetched per row. */
+#define OUTER_TILE(vectors)                                                                     \
+    static NEVER_INLINE void T(JOIN(outer_tile, vectors))(const REAL *left, const REAL *right,  \
+                                                          ptrdiff_t rows, REAL *sums,           \
+                                                          const char *next, ptrdiff_t by) {     \
+        VEC sum[LEFT][vectors], b[vectors];                                                     \
+        UNROLL for (int i = 0; i < LEFT; i++)                                                   \
+            UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = T(splat)((REAL)0);             \
+        UNROLL_4 for (ptrdiff_t r = 0; r < rows; r++, left += PANEL, right += PANEL, next += by) { \
+            PREFETCH(next);                                                                     \
+            UNROLL for (int v = 0; v < vectors; v++) b[v] = T(load)(right + v * LANES);         \
+            UNROLL for (int i = 0; i < LEFT; i++) {                                             \
+                const VEC a = T(splat)(left[i]);                                                \
+                UNROLL for (int v = 0; v < vectors; v++) sum[i][v] += a * b[v];                 \
+            }                                                                                   \
+        }                                                                                       \
+        UNROLL for (int i = 0; i < LEFT; i++)                                                   \
+            UNROLL for (int v = 0; v < vectors; v++)                                            \
+                T(store)(sums + i * PANEL + v * LANES, sum[i][v]);                              \
     }
-    UNROLL for (int i = 0; i < LEFT; i++)
-        UNROLL for (int v = 0; v < vectors; v++) {
-            REAL s[LANES];
-            double *to = out + i * stride + v * LANES;
-            const ptrdiff_t count = size - column - v * LANES;
-            T(store)(s, sum[i][v]);
-            if (row + i >= size) continue;
-            if (count >= LANES)
-                for (int l = 0; l < LANES; l++) to[l] += unit * s[l];
-            else
-                for (ptrdiff_t l = 0; l < count; l++) to[l] += unit * s[l];
-        }
-}
+OUTER_TILE(1)
+OUTER_TILE(2)
+OUTER_TILE(3)
+OUTER_TILE(4)
+#undef OUTER_TILE
 
-/* The lower triangle (and a little more) of the sum over rows of left right', both in panels. */
+/* The lower triangle (and a little more) of the sum over rows of left right', both in panels.
+ * Meanwhile `rows` rows of `row_bytes` bytes at `next` are fetched, a line of each per tile. */
 static void T(add_triangle)(const REAL *left, const REAL *right, ptrdiff_t rows, ptrdiff_t depth,
-                            double unit, ptrdiff_t size, double *out, ptrdiff_t stride) {
-    for (ptrdiff_t row = 0; row < size; row += LEFT) {
-        const REAL *a = left + row / PANEL * depth * PANEL + row % PANEL;
-        const ptrdiff_t end = row + LEFT < size ? row + LEFT : size;
-        for (ptrdiff_t column = 0; column < end; column += PANEL) {
-            const REAL *b = right + column / PANEL * depth * PANEL;
-            switch ((end - column + LANES - 1) / LANES) {
-            case 1: T(outer_tile)(a, b, rows, unit, row, column, 1, size, out, stride); break;
-#if defined(SKGEN_ONE_LANE) || VECTOR_BYTES > 16 || defined(REAL_IS_FLOAT)
-            case 2: T(outer_tile)(a, b, rows, unit, row, column, 2, size, out, stride); break;
-#endif
-#ifdef SKGEN_ONE_LANE
-            case 3: T(outer_tile)(a, b, rows, unit, row, column, 3, size, out, stride); break;
-#endif
-            default:
-                T(outer_tile)(a, b, rows, unit, row, column, PANEL_VECTORS, size, out, stride);
+                            double unit, ptrdiff_t size, double *out, ptrdiff_t stride,
+                            const REAL *next, ptrdiff_t row_bytes) {
+    REAL sums[LEFT * PANEL];
+    const char *ahead = (const char *)next, *ahead_end = ahead + row_bytes;
+    /* A panel stays in L1 while the features to the left of its rows pass by. */
+    for (ptrdiff_t column = 0; column < size; column += PANEL) {
+        const REAL *b = right + column / PANEL * depth * PANEL;
+        for (ptrdiff_t row = column; row < size; row += LEFT) {
+            const REAL *a = left + row / PANEL * depth * PANEL + row % PANEL;
+            const ptrdiff_t end = row + LEFT < size ? row + LEFT : size;
+            ptrdiff_t vectors = (end - column + LANES - 1) / LANES;
+            if (vectors > PANEL_VECTORS) vectors = PANEL_VECTORS;
+            const ptrdiff_t columns = column + vectors * LANES < size ? vectors * LANES : size - column;
+            for (ptrdiff_t i = row; i < end; i++)
+                for (ptrdiff_t j = 0; j < columns; j += 64 / (ptrdiff_t)sizeof(double))
+                    PREFETCH(out + i * stride + column + j);
+            switch (vectors) {
+            case 1: T(outer_tile_1)(a, b, rows, sums, ahead, row_bytes); break;
+            case 2: T(outer_tile_2)(a, b, rows, sums, ahead, row_bytes); break;
+            case 3: T(outer_tile_3)(a, b, rows, sums, ahead, row_bytes); break;
+            case 4: T(outer_tile_4)(a, b, rows, sums, ahead, row_bytes); break;
             }
+            ahead += 64;
+            if (ahead >= ahead_end) ahead = (const char *)left, row_bytes = 0;
+            T(add_tile)(sums, PANEL, unit, end - row, columns, out + row * stride + column, stride);
         }
     }
 }
@@ -502,22 +538,23 @@ static double T(logistic_pass)(const REAL *X, ptrdiff_t n, ptrdiff_t d, const RE
     for (ptrdiff_t start = 0; start < n; start += CHUNK) {
         const ptrdiff_t rows = n - start < CHUNK ? n - start : CHUNK;
         T(stage_chunk)(&p, start, rows);
-        T(score_chunk)(&p, start, rows);
+        T(score_chunk)(&p, rows);
         value += logistic_loss(p.raw, p.target_chunk, p.weight_chunk, p.residual, p.curvature);
         T(add_intercepts)(&p, gradient);
         if (curvature) memcpy(curvature + start, p.curvature, rows * sizeof(double));
         if (!hessian) {
-            T(add_gradient)(&p, start, rows);
+            T(add_gradient)(&p, rows);
             continue;
         }
         for (ptrdiff_t r = 0; r < CHUNK; r++) {
             p.scaled[r] = (REAL)(p.residual[r] * p.per_unit);
             root[r] = (REAL)sqrt(p.curvature[r] * p.per_unit);
         }
-        T(pack_chunk)(&p, start, rows, p.filled, root);
+        T(pack_chunk)(&p, rows, p.filled, root);
         p.filled += rows;
         if (p.filled + CHUNK > p.depth || start + CHUNK >= n) {
-            T(add_triangle)(p.packed, p.packed, p.filled, p.depth, p.unit, d + 1, hessian, d + 1);
+            T(add_triangle)(p.packed, p.packed, p.filled, p.depth, p.unit, d + 1, hessian, d + 1,
+                            X + (start + CHUNK) * d, p.few ? d * (ptrdiff_t)sizeof(REAL) : 0);
             p.filled = 0;
         }
     }
@@ -536,10 +573,10 @@ static void T(product_pass)(const REAL *X, ptrdiff_t n, ptrdiff_t d, const REAL 
     for (ptrdiff_t start = 0; start < n; start += CHUNK) {
         const ptrdiff_t rows = n - start < CHUNK ? n - start : CHUNK;
         T(stage_chunk)(&p, start, rows);
-        T(score_chunk)(&p, start, rows);
+        T(score_chunk)(&p, rows);
         for (ptrdiff_t r = 0; r < CHUNK; r++) p.residual[r] = p.weight_chunk[r] * p.raw[r];
         T(add_intercepts)(&p, product);
-        T(add_gradient)(&p, start, rows);
+        T(add_gradient)(&p, rows);
     }
     T(close_pass)(&p, product);
 }
@@ -561,7 +598,7 @@ static void T(add_pairs)(const T(Pass) *p, ptrdiff_t rows, double *pairs) {
                 for (ptrdiff_t r = 0; r < rows; r++)
                     for (int j = 0; j < PANEL; j++) to[r * PANEL + j] = by[r] * from[r * PANEL + j];
             }
-            T(add_triangle)(p->left, p->packed, rows, p->depth, p->unit, size, pairs, size);
+            T(add_triangle)(p->left, p->packed, rows, p->depth, p->unit, size, pairs, size, p->packed, 0);
         }
 }
 
@@ -593,14 +630,14 @@ static double T(softmax_pass)(const REAL *X, ptrdiff_t n, ptrdiff_t d, ptrdiff_t
     for (ptrdiff_t start = 0; start < n && !*failed; start += CHUNK) {
         const ptrdiff_t rows = n - start < CHUNK ? n - start : CHUNK;
         T(stage_chunk)(&p, start, rows);
-        T(score_chunk)(&p, start, rows);
+        T(score_chunk)(&p, rows);
         value += softmax_loss(p.raw, classes, p.target_chunk, p.weight_chunk, p.residual,
                               hessian ? p.probability : NULL, p.doubt);
         T(add_intercepts)(&p, gradient);
-        T(add_gradient)(&p, start, rows);
+        T(add_gradient)(&p, rows);
         if (!hessian) continue;
         memset(p.scaled, 0, CHUNK * sizeof(REAL));
-        T(pack_chunk)(&p, start, rows, 0, ones);
+        T(pack_chunk)(&p, rows, 0, ones);
         T(add_pairs)(&p, rows, pairs);
     }
     if (pairs) T(unfold_pairs)(pairs, classes, d + 1, hessian);

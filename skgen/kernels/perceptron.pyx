@@ -61,6 +61,8 @@ cdef extern from "perceptron.h" nogil:
     Py_ssize_t walk_classes_double(const lesson *)
     void hash_rows_float(const lesson *, Py_ssize_t, uint64_t *)
     void hash_rows_double(const lesson *, Py_ssize_t, uint64_t *)
+    void gather_float(const lesson *, Py_ssize_t, Py_ssize_t, float *, void *, const void *)
+    void gather_double(const lesson *, Py_ssize_t, Py_ssize_t, double *, void *, const void *)
     int same_rows_float(const lesson *, Py_ssize_t, Py_ssize_t)
     int same_rows_double(const lesson *, Py_ssize_t, Py_ssize_t)
 
@@ -228,6 +230,42 @@ def compare_csr(
                 equal[i] = same_rows_float(&p, left[i], right[i])
             else:
                 equal[i] = same_rows_double(&p, left[i], right[i])
+
+
+def gather_dense(
+    const floating[:, ::1] X, const int32_t[::1] target, const int32_t[::1] order,
+    floating[:, ::1] out,  # out
+    Py_ssize_t begin, Py_ssize_t end,
+):
+    """out[i] = X[order[i]] for i in [begin, end)."""
+    cdef lesson p
+    with nogil:
+        place_dense(&p, X)
+        p.target, p.order, p.weight, p.share = &target[0], &order[0], NULL, NULL
+        if floating is float:
+            gather_float(&p, begin, end, &out[0, 0], NULL, NULL)
+        else:
+            gather_double(&p, begin, end, &out[0, 0], NULL, NULL)
+
+
+def gather_csr(
+    const floating[::1] data, const integral[::1] indices, const integral[::1] indptr,
+    const int32_t[::1] target, const int32_t[::1] order,
+    floating[::1] out_data,  # out
+    integral[::1] out_indices,  # out
+    const integral[::1] out_indptr, Py_ssize_t begin, Py_ssize_t end,
+):
+    """As `gather_dense`, into entries whose pointers are given."""
+    cdef lesson p
+    if out_data.shape[0] == 0:
+        return
+    with nogil:
+        place_csr(&p, data, indices, indptr, 0)
+        p.target, p.order, p.weight, p.share = &target[0], &order[0], NULL, NULL
+        if floating is float:
+            gather_float(&p, begin, end, &out_data[0], &out_indices[0], &out_indptr[0])
+        else:
+            gather_double(&p, begin, end, &out_data[0], &out_indices[0], &out_indptr[0])
 
 
 def shuffle(

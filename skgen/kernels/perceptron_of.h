@@ -156,10 +156,11 @@ INLINE void T(move)(const lesson *p, ptrdiff_t k, T(row) row, double step, learn
 INLINE void T(truncate)(const lesson *p, ptrdiff_t k, T(row) row, learner *shared,
                         const int storage) {
     double *v = p->vector + k * p->d, *paid = p->paid + k * p->d;
-    double square = 0, absolute = 0;
+    double square = 0, absolute = 0, inverse = 1 / shared->scale;
     for (ptrdiff_t j = 0; j < row.m; j++) {
+        if (row.x[j] == 0) continue;
         ptrdiff_t at = entry(row.index, j, storage);
-        double left = truncated(v[at], shared->scale, shared->due, paid + at);
+        double left = truncated(v[at], shared->scale, inverse, shared->due, paid + at);
         if (p->sums) p->sums[k * p->d + at] += shared->area * (left - v[at]);
         square += left * left - v[at] * v[at];
         absolute += fabs(left) - fabs(v[at]);
@@ -337,4 +338,18 @@ static int T(same_rows)(const lesson *p, ptrdiff_t a, ptrdiff_t b) {
     if (p->storage == CSR_NARROW)
         return T(same)(T(row_at)(p, a, CSR_NARROW), T(row_at)(p, b, CSR_NARROW), CSR_NARROW);
     return T(same)(T(row_at)(p, a, CSR_WIDE), T(row_at)(p, b, CSR_WIDE), CSR_WIDE);
+}
+
+/* Copy row order[t] of a matrix to place t of another; CSR pointers of the copy are there already. */
+static void T(gather)(const lesson *p, ptrdiff_t begin, ptrdiff_t end, REAL *data, void *indices,
+                      const void *indptr) {
+    const int storage = p->storage, width = storage == CSR_NARROW ? 4 : 8;
+    ptrdiff_t ahead = 8;
+    for (ptrdiff_t t = begin; t < end; t++) {
+        if (t + ahead < end) T(fetch_row)(p, p->order[t + ahead], storage);
+        T(row) row = T(row_at)(p, p->order[t], storage);
+        ptrdiff_t at = storage == DENSE ? t * p->d : entry(indptr, t, storage);
+        memcpy(data + at, row.x, row.m * sizeof(REAL));
+        if (storage != DENSE) memcpy((char *)indices + at * width, row.index, row.m * width);
+    }
 }

@@ -1,4 +1,4 @@
-"""Linear models on one block of CSR rows: scores, losses with gradients, Hessian diagonals, products.
+"""Linear models on one block of CSR rows: losses with gradients, Hessian diagonals, column sums.
 
     logistic   sum_i s_i log(1 + exp(-(2 y_i - 1) z_i)),             z_i = <x_i, w> + b
     softmax    sum_i s_i (log sum_k exp(z_ik) - z_{i y_i}),          z_ik = <x_i, w_k> + b_k
@@ -133,26 +133,24 @@ def add_logistic_diagonal(
     return value
 
 
-def add_product(
+def add_column_sums(
     const floating[::1] data, const integral[::1] indices, const integral[::1] indptr,
-    const double[::1] scale, const double[::1] direction, double intercept,
-    double[::1] product,  # in, out: (d + 1)
+    const double[::1] weight,
+    double[:, ::1] sums,  # in, out: (d, 2)
 ):
-    """Add X' (scale * (X direction + intercept))."""
-    cdef Py_ssize_t i, first, last, n = scale.shape[0], d = product.shape[0] - 1
-    cdef double z[ROWS]
+    """Add weight * x and weight * x^2 of every column."""
+    cdef Py_ssize_t i
+    cdef integral p
+    cdef double x, y
+    cdef double *total
     with nogil:
-        first = 0
-        while first < n:
-            last = min(first + ROWS, n)
-            for i in range(first, last):
-                z[i - first] = scale[i] * (intercept + dot(
-                    &data[0], &indices[0], indptr[i], indptr[i + 1], &direction[0]))
-                product[d] += z[i - first]
-            for i in range(first, last):
-                scatter(
-                    &data[0], &indices[0], indptr[i], indptr[i + 1], z[i - first], &product[0])
-            first = last
+        for i in range(weight.shape[0]):
+            for p in range(indptr[i], indptr[i + 1]):
+                total = &sums[indices[p], 0]
+                x = data[p]
+                y = weight[i] * x
+                total[0] += y
+                total[1] += y * x
 
 
 cdef inline void scores(

@@ -54,11 +54,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class Training:
-    """What is learned from: a course, its rule, and rows held out to judge by, or None.
+    """What is learned from: all rows, the course over them, its rule, rows held out or None.
 
     `generator` (1,) uint64 shuffles before every epoch; None keeps the order.
     """
 
+    rows: object
     course: object
     rule: object
     limits: Limits
@@ -93,10 +94,10 @@ class Run:
     def count(self, unit, coef, intercept, limit):
         """Weighted errors on the rows that judge: held out, or all of the course."""
         judge = self.training.validation
-        if judge is not None:
-            return 1.0 - judge.accuracy(unit, coef, intercept)
-        rows, rule = self.training.course.rows, self.training.rule
-        return Judge(rows, rows.weight, rule)(unit, coef, intercept, limit)
+        if judge is None:
+            rows = self.training.rows
+            judge = Judge(rows, rows.weight, self.training.rule)
+        return judge(unit, coef, intercept, limit)
 
     def train(self, watch):
         """Epochs until all units have stopped; returns the `Story`."""
@@ -125,7 +126,7 @@ class Run:
     def epoch(self, epoch, active):
         """One pass; the mistakes of every unit, -1 where it has stopped before."""
         training, learners = self.training, self.learners
-        if training.generator is not None:
+        if training.generator is not None and epoch > 1:
             training.course.shuffle(training.generator)
         learners.begin_epoch()
         pocket = training.pocket and training.validation is None
@@ -134,7 +135,7 @@ class Run:
             raise ValueError(
                 f"Floating-point under-/overflow occurred at epoch #{epoch}: weights or decision"
                 " values leave the range of float64. Divide the columns of X by their largest"
-                " absolute value (StandardScaler or MinMaxScaler), or sample_weight or eta0 by a"
+                " absolute value (StandardScaler or MinMaxScaler), or weights or eta0 by a"
                 " constant."
             )
         if training.pocket:

@@ -10,22 +10,37 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
+from scipy.linalg import qr
 
 from skgen.base import UNWATCHED
 from skgen.losses import LogLoss, SoftmaxLoss
 from skgen.objectives import LinearObjective
 from skgen.penalties import ElasticNet
+from skgen.residuals import RowView
 from skgen.rows import Rows
+from skgen.solvers.columns import column_newton
+from skgen.solvers.diagonal import diagonal
 from skgen.solvers.monitor import DescentMonitor
 from skgen.solvers.newton import newton
+from skgen.solvers.proximal import proximal_newton
 from skgen.solvers.sampled import sample_size, sampled
+from skgen.statistics import column_moments
 
 # Squares of numbers between these have room for sums and products.
 MODERATE = {4: (1e-12, 1e12), 8: (1e-60, 1e60)}
+# Up to so many numbers float32 becomes float64.
+SMALL_DATA = 2**20
+# Arrays of up to so many numbers are factored where they have more columns than rows.
+FLAT_SIZE = 2**26
 # Full Hessians are formed up to so many parameters ...
-HESSIAN_PARAMETERS = 1500
+HESSIAN_PARAMETERS = 4000
 # ... and so many multiplications a pass.
 HESSIAN_WORK = 2e8
+# The same for proximal Newton, which otherwise goes by columns.
+PROXIMAL_PARAMETERS = 1500
+PROXIMAL_WORK = 4e10
+# Preconditioners by blocks of the Hessian are factored up to so many multiplications.
+FACTOR_WORK = 6e10
 # The Hessian of a sample is formed up to so many multiplications a step.
 SAMPLE_HESSIAN_WORK = 4e9
 # How far the problem of a sample is solved: to its own accuracy.
@@ -33,6 +48,7 @@ SAMPLE_ITERATIONS = 50
 SAMPLE_TOL = 1e-3
 # Without a penalty, separation is looked for once the mean loss is below this.
 SUSPICIOUS_LOSS = 0.05
+SEPARATED = "the classes are separable and nothing is penalized"
 # A margin is positive if it is by this share of the largest score.
 CLEAR_MARGIN = 1e-9
 
@@ -75,23 +91,39 @@ class LinearFit:
 
     def __init__(self, problem, rows, columns):
         self.problem = problem
+        rows = accurate_rows(rows)
         self.scale = column_scale(rows, columns)
         if self.scale is not None:
             rows = scaled_rows(rows, self.scale)
             # Of numbers up to 1: no overflow.
-            from skgen.statistics import column_moments
-
             columns = column_moments(rows)
-        self.rows = rows
         centers = problem.free_intercept and not sparse.issparse(rows.X)
         self.origin = columns.mean.astype(rows.dtype) if centers else None
+        spread = np.sqrt(columns.square / columns.weight)
+        origin, self.basis = self.origin, None
+        if self.is_flat(rows):
+            rows, self.basis = row_space(rows, self.origin)
+            origin = spread = None
+        self.rows, self.columns = rows, columns
         d, k = rows.n_features, problem.n_outputs
         inverse = np.ones(d) if self.scale is None else 1.0 / self.scale
-        spread = np.sqrt(columns.square / columns.weight)
         shapes = {"coef": (k, d)} | ({"intercept": (k,)} if problem.fit_intercept else {})
         penalty = penalty_of(problem, shapes, inverse)
         self.objective = LinearObjective(
-            problem.loss, k, d, problem.fit_intercept, penalty, self.origin, spread
+            problem.loss, k, d, problem.fit_intercept, penalty, origin, spread, self.basis
+        )
+
+    def is_flat(self, rows):
+        """Whether the weights had better be written in a basis of the rows.
+
+        A squared penalty alone leaves no weight outside of the space that the rows span.
+        """
+        return (
+            not sparse.issparse(rows.X)
+            and self.scale is None
+            and self.problem.l1 == 0.0
+            and rows.n_features > rows.n_rows
+            and rows.X.size <= FLAT_SIZE
         )
 
     def start(self, coef=None, intercept=None):
@@ -104,29 +136,54 @@ class LinearFit:
             return start
         coef = np.asarray(coef, dtype=np.float64)
         inner = coef if self.scale is None else coef * self.scale
-        parts = {"coef": inner}
+        parts = {"coef": inner if self.basis is None else inner @ self.basis}
         if self.problem.fit_intercept:
             moved = 0.0 if self.origin is None else inner @ self.origin.astype(np.float64)
             parts["intercept"] = np.asarray(intercept, dtype=np.float64) + moved
         return layout.pack(**parts)
 
-    def parameters(self, w):
-        """coef (K, d) and intercept (K,) in units of X, float64."""
+    def parameters(self, w, dtype=np.float64):
+        """coef (K, d) and intercept (K,) in units of X."""
         coef, intercept = (np.array(part) for part in self.objective.parts(w))
+        softmax = isinstance(self.problem.loss, SoftmaxLoss)
+        if softmax and self.problem.unpenalized:
+            # Of all weights that give the same probabilities, those that sum to zero; a penalty
+            # has chosen already.
+            coef -= coef.mean(axis=0)
+        if self.basis is not None:
+            coef = coef @ self.basis.T
+        scale = 1.0 if self.scale is None else self.scale
+        limit = np.finfo(dtype).max
+        coef = np.clip(coef / scale, -limit, limit).astype(dtype)
         if self.origin is not None:
-            intercept -= coef @ self.origin.astype(np.float64)
-        if isinstance(self.problem.loss, SoftmaxLoss):
-            coef, intercept = balanced(self.problem, coef, intercept)
-        if self.scale is not None:
-            coef /= self.scale
-        return coef, intercept
+            # Of the rounded weights, so that scores near the origin keep their digits.
+            intercept -= (coef.astype(np.float64) * scale) @ self.origin.astype(np.float64)
+        if softmax and self.problem.free_intercept:
+            intercept -= intercept.mean()
+        return coef, np.clip(intercept, -limit, limit).astype(dtype)
 
     def solve(self, w, monitor):
         """Minimize; the `Solution`."""
+        if not self.objective.penalty.smooth:
+            return self.solve_absolute(w, monitor)
+        if not self.forms_hessian() and (sparse.issparse(self.rows.X) or self.is_wide()):
+            return diagonal(self.objective, w, self.rows, monitor, self.columns)
         if self.forms_hessian():
             return newton(self.objective, w, self.rows, monitor)
         finish = newton if self.objective.n_parameters <= HESSIAN_PARAMETERS else None
         return sampled(self.objective, w, self.rows, monitor, self.solve_sample, finish)
+
+    def solve_absolute(self, w, monitor):
+        """Minimize where weights have an absolute penalty."""
+        p = self.objective.n_parameters
+        if p <= PROXIMAL_PARAMETERS and self.rows.n_rows * p**2 <= PROXIMAL_WORK:
+            return proximal_newton(self.objective, w, self.rows, monitor)
+        return column_newton(RowView(self.objective, self.rows), w, monitor)
+
+    def is_wide(self):
+        """Whether factors of one block of the Hessian per class are too much work."""
+        k, d = self.objective.layout.shapes["coef"]
+        return k * d**3 > FACTOR_WORK
 
     def forms_hessian(self):
         """Whether Newton's method on all rows is the cheapest way."""
@@ -141,10 +198,36 @@ class LinearFit:
             return newton(objective, w, rows, monitor).params
         return sampled(objective, w, rows, monitor, None).params
 
+    def halt_when_separated(self, value, w):
+        """A reason to stop where `w` already separates the classes, else None."""
+        if value < SUSPICIOUS_LOSS and self.separates(w):
+            return SEPARATED
+        return None
+
     def separates(self, w):
         """Whether the scores at `w` put every row on the side of its class."""
         margins = self.rows.sum(smallest_margin, (self.objective, w))
         return margins.smallest > CLEAR_MARGIN * margins.largest
+
+
+def accurate_rows(rows):
+    """The rows in float64 where that costs little; large float32 arrays stay as they are.
+
+    Sums over many rows average the rounding of single ones away.
+    """
+    dense = not sparse.issparse(rows.X)
+    if dense and rows.dtype == np.float32 and rows.X.size <= SMALL_DATA:
+        X = rows.X.astype(np.float64)
+        return Rows(X, rows.weight, rows.target, n_threads=rows.n_threads)
+    return rows
+
+
+def row_space(rows, origin):
+    """The rows in coordinates of an orthonormal basis of their span, and the basis (d, n)."""
+    X = rows.X.astype(np.float64) if origin is None else rows.X.astype(np.float64) - origin
+    basis, triangle = qr(X.T, mode="economic", overwrite_a=True, check_finite=False)
+    inner = np.ascontiguousarray(triangle.T)
+    return Rows(inner, rows.weight, rows.target, n_threads=rows.n_threads), basis
 
 
 def penalty_of(problem, shapes, inverse_scale):
@@ -156,18 +239,6 @@ def penalty_of(problem, shapes, inverse_scale):
         l2.append(np.full(k, problem.intercept_l2))
         l1.append(np.full(k, problem.intercept_l1))
     return ElasticNet(np.concatenate(l2), np.concatenate(l1))
-
-
-def balanced(problem, coef, intercept):
-    """Of all scores that give the same probabilities, those that sum to zero.
-
-    A squared penalty has chosen already for the weights, an absolute one has its own choice.
-    """
-    if problem.unpenalized:
-        coef = coef - coef.mean(axis=0)
-    if problem.free_intercept:
-        intercept = intercept - intercept.mean()
-    return coef, intercept
 
 
 def log_shares(rows, n_outputs):

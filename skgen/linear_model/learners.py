@@ -45,7 +45,11 @@ class Learners:
     def fits(self, rule, averaged):
         """Whether the state is what `rule` needs."""
         same = self.multiclass == rule.multiclass and len(self) == rule.positive.size
-        return same and bool(self.sums.size) == averaged and bool(self.paid.size) == (rule.penalty == 2)
+        return (
+            same
+            and bool(self.sums.size) == averaged
+            and bool(self.paid.size) == (rule.penalty == 2)
+        )
 
     @property
     def units(self):
@@ -83,7 +87,7 @@ class Learners:
         """Counts start at zero, and norms lose what rounding has added to them."""
         for name in ("loss", "penalty", "mistakes"):
             self.write(name, 0.0)
-        coef, _ = self.working()
+        coef = self.read("scale")[:, None] * self.vector
         square, absolute = (coef * coef).sum(axis=1), np.abs(coef).sum(axis=1)
         if self.multiclass:
             square, absolute = square.sum(keepdims=True), absolute.sum(keepdims=True)
@@ -93,8 +97,13 @@ class Learners:
     def working(self, unit=None):
         """The weights as they are now: (K, d) and (K,), or those of one unit."""
         part = slice(None) if unit is None else self.members(unit)
-        scale = self.read("scale") if self.multiclass else self.state[part, COLUMN["scale"]]
-        return scale[:, None] * self.vector[part], self.state[part, COLUMN["intercept"]].copy()
+        one = slice(0, 1) if self.multiclass else part
+        coef = self.state[one, COLUMN["scale"]][:, None] * self.vector[part]
+        if self.paid.size:
+            # What columns owe that have been zero in the last rows.
+            due = self.state[one, COLUMN["due"]][:, None] + np.sign(coef) * self.paid[part]
+            coef = np.sign(coef) * np.maximum(np.abs(coef) - np.maximum(due, 0.0), 0.0)
+        return coef, self.state[part, COLUMN["intercept"]].copy()
 
     def averaged(self):
         """The means of the weights over the visits that are averaged."""
@@ -115,7 +124,9 @@ class Learners:
         """16 bytes that differ where the weights of a unit differ."""
         coef, intercept = self.working(unit)
         # Zeros are equal whatever their sign.
-        return blake2b((coef + 0.0).tobytes() + (intercept + 0.0).tobytes(), digest_size=16).digest()
+        return blake2b(
+            (coef + 0.0).tobytes() + (intercept + 0.0).tobytes(), digest_size=16
+        ).digest()
 
     def finite(self):
         """Whether no decision value and no weight has overflowed."""

@@ -180,6 +180,11 @@ class LogisticRegression(LinearClassifier, Estimator):
         self.warm_start = warm_start
         self.n_jobs = n_jobs
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = self.solver != "liblinear"
+        return tags
+
     @fit_context
     def fit(self, X, y, sample_weight=None):
         """Find the optimum.
@@ -216,6 +221,8 @@ class LogisticRegression(LinearClassifier, Estimator):
                     lambda w: fitted_parameters(fit, w, dtype) | {"classes_": classes},
                     report if self.verbose else None,
                 )
+                if problem.unpenalized:
+                    monitor.halt = fit.halt_when_separated
                 solution = fit.solve(self._start(fit, classes), monitor)
                 run.leave_empty(extra + (not monitor.history))
             separable = problem.unpenalized and fit.separates(solution.params)
@@ -292,9 +299,10 @@ class LogisticRegression(LinearClassifier, Estimator):
             )
         if self.solver == "liblinear" and len(classes) > 2:
             raise ValueError(
-                "The 'liblinear' solver does not support multiclass classification"
-                f" (n_classes >= 3), and y has {len(classes)} classes. Use another solver, or"
-                " wrap the estimator in a OneVsRestClassifier."
+                "Only binary classification is supported. The type of the target is multiclass:"
+                f" y has {len(classes)} classes. The 'liblinear' solver does not support"
+                " multiclass classification (n_classes >= 3). Use another solver, or wrap the"
+                " estimator in a OneVsRestClassifier."
             )
 
     def _problem(self, C, l1_ratio, n_classes, weight):
@@ -441,12 +449,8 @@ def check_solver(solver, penalty, dual):
 
 def fitted_parameters(fit, w, dtype):
     """The fitted coef_ and intercept_ for internal parameters."""
-    coef, intercept = fit.parameters(w)
-    limit = np.finfo(dtype).max
-    return {
-        "coef_": np.clip(coef, -limit, limit).astype(dtype),
-        "intercept_": np.clip(intercept, -limit, limit).astype(dtype),
-    }
+    coef, intercept = fit.parameters(w, dtype)
+    return {"coef_": coef, "intercept_": intercept}
 
 
 def report(iteration, value, gradient_norm):

@@ -20,7 +20,7 @@ from skgen.base import (
     admit_labeled,
     announce,
     check_random_state,
-    compute_class_weight,
+    class_factors,
     fit_context,
     one_blas_thread,
     split_stratified,
@@ -30,7 +30,7 @@ from skgen.base import (
 from skgen.linear_model.decision import LinearClassifier
 from skgen.linear_model.epochs import Limits, Run, Training
 from skgen.linear_model.learners import Judge, Learners, geometric_margin
-from skgen.linear_model.visits import Rule, plan
+from skgen.linear_model.visits import Rule, hold_out, plan
 from skgen.rows import Rows
 
 PENALTIES = {None: 0, "l2": 1, "l1": 2, "elasticnet": 2}
@@ -82,8 +82,8 @@ class Perceptron(LinearClassifier, Estimator):
         the true class and subtracts from those of the best wrong one. Two classes are one
         problem either way.
     pocket : bool, default=False
-        Keep the weights of the fewest weighted training errors (with `early_stopping`: of the
-        best validation score). Not with `average`.
+        Keep the weights of the fewest weighted training errors (with `early_stopping`: of
+        the rows held out). Not with `average`.
 
     Attributes
     ----------
@@ -227,7 +227,7 @@ class Perceptron(LinearClassifier, Estimator):
                 watch = Watch(run, classes, rows.dtype, self.verbose)
                 story = Run(training, learners).train(watch)
             self._publish(learners, classes, rows.dtype)
-            margin = self._margin(training.course.rows, rule, story)
+            margin = self._margin(rows, rule, story)
         self.t_ = 1.0 + story.n_iter * rows.n_rows
         self._tell(story, margin)
         self._warn(story)
@@ -314,10 +314,10 @@ class Perceptron(LinearClassifier, Estimator):
         n_classes = len(classes)
         by_class = np.ones(n_classes)
         if self.class_weight is not None:
-            by_class = compute_class_weight(
-                self.class_weight, classes=classes, y=classes[rows.target],
-                sample_weight=rows.weight if self.class_weight == "balanced" and self.shuffle else None,
-            ).astype(np.float64)  # fmt: skip
+            balanced = self.class_weight == "balanced" and self.shuffle
+            by_class = class_factors(
+                self.class_weight, classes, classes[rows.target], rows.weight if balanced else None
+            )
         multiclass = self.multi_class == "multinomial" and n_classes > 2
         if n_classes == 2:
             gain, positive = by_class[None], [1]
@@ -337,21 +337,27 @@ class Perceptron(LinearClassifier, Estimator):
     def _training(self, rows, rule, **limits):
         """The course over the rows, and those held out."""
         stream = check_random_state(self.random_state)
-        course, validation = plan(rows, self.shuffle), None
-        if self.early_stopping:
-            seed = self.random_state if isinstance(self.random_state, Integral) else stream
-            course, validation = self._hold_out(course, rule, seed)
-        generator = None
+        course, validation, generator = plan(rows, self.shuffle), None, None
         if self.shuffle:
-            generator = stream.randint(2**32, size=1, dtype=np.uint64)
+            generator = stream.randint(2**63, size=1, dtype=np.uint64)
+        if self.early_stopping:
+            course, validation = self._hold_out(course, rule, generator, stream)
         limits = {"max_iter": self.max_iter, "tol": self.tol} | limits
         limits = Limits(patience=self.n_iter_no_change, **limits)
-        return Training(course, rule, limits, generator, validation, self.pocket)
+        if self.shuffle:
+            course.begin(generator, limits.max_iter)
+        return Training(rows, course, rule, limits, generator, validation, self.pocket)
 
-    def _hold_out(self, course, rule, random_state):
+    def _hold_out(self, course, rule, generator, stream):
         """The course without a share of its rows, and a judge by that share."""
-        target = course.rows.target[course.order]
-        kept, held = split_stratified(target, self.validation_fraction, random_state)
+        if course.order.size < 2:
+            raise ValueError("early_stopping needs two rows or more, to train on and to hold out")
+        if generator is not None:
+            kept, held = hold_out(course, self.validation_fraction, generator)
+        else:
+            seed = self.random_state if isinstance(self.random_state, Integral) else stream
+            labels = course.rows.target[course.order]
+            kept, held = map(np.sort, split_stratified(labels, self.validation_fraction, seed))
         numbers = course.order[held]
         weight = course.weight[numbers] if course.weight.size else None
         if weight is not None and not weight.any():
@@ -360,7 +366,7 @@ class Perceptron(LinearClassifier, Estimator):
                 " random state."
             )
         rows = Rows(course.rows.take(numbers), weight, course.rows.target[numbers])
-        return course.along(np.sort(kept)), Judge(rows, weight, rule)
+        return course.along(kept), Judge(rows, weight, rule)
 
     def _start(self, rule, n_features, classes, coef_init, intercept_init):
         """The weights to start from, checked: (K, d) and (K,)."""
@@ -391,7 +397,7 @@ class Perceptron(LinearClassifier, Estimator):
         return coef, intercept
 
     def _continued(self, rule, n_features, classes):
-        """The learners as the last call left them, or started from ``coef_`` if that was changed."""
+        """The learners as the last call left them, or from ``coef_`` if that was changed."""
         if not hasattr(self, "coef_"):
             start = np.zeros((rule.positive.size, n_features)), np.zeros(rule.positive.size)
             return Learners(*start, rule, bool(self.average))
@@ -459,7 +465,8 @@ def published(learners, dtype):
         coef = coef.astype(dtype)
     if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
         raise ValueError(
-            f"weights overflow {np.dtype(dtype).name}; divide X, sample_weight or eta0 by a constant"
+            f"weights overflow {np.dtype(dtype).name}; divide X, sample_weight, class_weight or"
+            " eta0 by a constant"
         )
     return coef, intercept
 

@@ -6,17 +6,22 @@ alone decides before they are shuffled. A row repeated, a row of weight two and 
 rows then mean nothing (Perceptron of other packages: scikit-learn issue 16298). The order is that
 of a 64-bit hash of the numbers in a row, the same for CSR and arrays, float32 and float64; equal
 hashes are compared number by number.
+
+Many rows are shuffled once by themselves and then in runs of neighbors, and, unless they are too
+many to copy, laid out in that first order: memory delivers a run twice as fast as single rows
+(1e6 x 50: 43 against 105 ns per row), and runs of randomly chosen rows serve as well.
 """
 
 import threading
 from concurrent.futures import wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
 
 from skgen.kernels import perceptron as kernels
-from skgen.rows import submit
+from skgen.rows import Rows, submit
 
 # Numbers touched in one call of a kernel, some 30 ms: Ctrl-C is heard between calls.
 CALL_WORK = 2e7
@@ -24,10 +29,17 @@ CALL_WORK = 2e7
 VISIT_WORK = 40
 # Fewer are not worth waking threads for.
 THREAD_WORK = 2e6
+# From so many rows on, runs of so many are shuffled instead of rows.
+ROWS_FOR_RUNS = 2**16
+RUN_ROWS = 256
+# Bytes of X that may be laid out anew; fewer are in a cache, more are left where they are.
+BYTES_TO_LAY_OUT = 2**24, 2**30
+# Epochs that pay for it.
+EPOCHS_TO_LAY_OUT = 4
 NONE = np.empty(0)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Course:
     """Rows in the order of their visits.
 
@@ -40,6 +52,7 @@ class Course:
     weight: np.ndarray
     share: np.ndarray
     n_threads: int
+    runs: np.ndarray | None = field(default=None)
 
     @property
     def share_sum(self):
@@ -49,9 +62,60 @@ class Course:
         """The course over `positions` of this one."""
         return replace(self, order=np.ascontiguousarray(self.order[positions]))
 
-    def shuffle(self, generator):
-        """Put the rows in a new order."""
+    def begin(self, generator, n_epochs):
+        """Shuffle for the first time; many rows are laid out anew where epochs pay for it."""
         kernels.shuffle(generator, self.order)
+        if self.order.size < ROWS_FOR_RUNS:
+            return
+        smallest, largest = BYTES_TO_LAY_OUT
+        size = sum(part.nbytes for part in entries(self.rows.X))
+        if smallest <= size <= largest and n_epochs >= EPOCHS_TO_LAY_OUT:
+            self.lay_out()
+        n_runs = -(-self.order.size // RUN_ROWS)
+        self.runs = np.full(n_runs * RUN_ROWS, -1, dtype=np.int32)
+        self.runs[: self.order.size] = self.order
+        self.runs = self.runs.reshape(n_runs, RUN_ROWS)
+
+    def lay_out(self):
+        """Copy the rows in the order of their visits."""
+        order, rows = self.order, self.rows
+        X = laid_out(rows.X, rows.target, order, self.n_threads)
+        self.weight, self.share = (a[order] if a.size else a for a in (self.weight, self.share))
+        self.rows = Rows(X, None, rows.target[order], rows.n_threads)
+        self.order = np.arange(order.size, dtype=np.int32)
+
+    def shuffle(self, generator):
+        """Put the rows, or runs of rows, in a new order."""
+        if self.runs is None:
+            kernels.shuffle(generator, self.order)
+            return
+        numbers = np.arange(len(self.runs), dtype=np.int32)
+        kernels.shuffle(generator, numbers)
+        order = self.runs.take(numbers, axis=0).ravel()
+        # The last run is not full.
+        self.order = order[order >= 0] if order.size > self.order.size else order
+
+
+def laid_out(X, target, order, n_threads):
+    """X[order]; a copy that takes threads and a tenth of SciPy's time."""
+    if not sparse.issparse(X):
+        out = np.empty((order.size, X.shape[1]), dtype=X.dtype)
+        share_out(
+            lambda span: kernels.gather_dense(X, target, order, out, *span),
+            spans(order.size), n_threads, threading.Event(),
+        )  # fmt: skip
+        return out
+    data, indices, pointers = entries(X)
+    new = np.zeros(order.size + 1, dtype=pointers.dtype)
+    np.cumsum(np.diff(pointers)[order], out=new[1:])
+    values, columns = np.empty(new[-1], dtype=data.dtype), np.empty(new[-1], dtype=indices.dtype)
+    share_out(
+        lambda span: kernels.gather_csr(
+            data, indices, pointers, target, order, values, columns, new, *span
+        ),
+        spans(order.size), n_threads, threading.Event(),
+    )  # fmt: skip
+    return sparse.csr_array((values, columns, new), shape=(order.size, X.shape[1]))
 
 
 def plan(rows, shuffled):
@@ -71,7 +135,7 @@ def plan(rows, shuffled):
 
 def distinct_rows(rows):
     """Different rows of positive weight ordered by content, and weights (n,) or empty."""
-    hashes = rows.map(_hashes, None, np.empty(rows.n_rows, dtype=np.uint64))
+    hashes = hash_rows(rows)
     order = np.argsort(hashes)
     weight = rows.weight
     if weight is not None and not weight.all():
@@ -93,11 +157,33 @@ def distinct_rows(rows):
     return order[first].astype(np.int32), merged
 
 
+def hash_rows(rows):
+    """A number (n,) uint64 for what each row holds and its target."""
+    hashes = np.empty(rows.n_rows, dtype=np.uint64)
+    if not sparse.issparse(rows.X):
+        return rows.map(_hashes, None, hashes)
+    data, indices, pointers = entries(rows.X)
+
+    def task(span):
+        begin, end = span
+        kernels.hash_csr(
+            data, indices, pointers[begin : end + 1], rows.target[begin:end], hashes[begin:end]
+        )
+
+    share_out(task, spans(rows.n_rows), rows.n_threads, threading.Event())
+    return hashes
+
+
 def _hashes(block, params):
     hashes = np.empty(len(block), dtype=np.uint64)
-    hash_rows = kernels.hash_csr if sparse.issparse(block.X) else kernels.hash_dense
-    hash_rows(*entries(block.X), block.target, hashes)
+    kernels.hash_dense(block.X, block.target, hashes)
     return hashes
+
+
+def spans(n, parts=16):
+    """[0, n) in up to `parts` pairs (begin, end)."""
+    edges = np.linspace(0, n, min(n, parts) + 1).astype(int).tolist()
+    return list(pairwise(edges))
 
 
 def entries(X):
@@ -183,3 +269,21 @@ def share_out(task, items, n_threads, stopped):
         wait(started)
     for future in started:
         future.result()
+
+
+def hold_out(course, part, generator):
+    """Positions along the course to train on and to hold out: a `part` of every class, by number
+    of different rows, never all of one, and at least one row.
+    """
+    shuffled = np.arange(course.order.size, dtype=np.int32)
+    kernels.shuffle(generator, shuffled)
+    labels = course.rows.target[course.order[shuffled]]
+    grouped = np.argsort(labels, kind="stable")
+    counts = np.bincount(labels)
+    rank = np.empty(labels.size, dtype=np.int64)
+    rank[grouped] = np.arange(labels.size) - np.repeat(np.cumsum(counts) - counts, counts)
+    quota = np.minimum(np.floor(part * counts + 0.5).astype(int), np.maximum(counts - 1, 0))
+    if not quota.any():
+        quota[counts.argmax()] = 1
+    held = rank < quota[labels]
+    return np.sort(shuffled[~held]), np.sort(shuffled[held])

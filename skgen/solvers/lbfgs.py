@@ -12,6 +12,7 @@ approximate Wolfe conditions of Hager and Zhang (2005, equation 4.1) replace suf
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg.blas import daxpy
 
 from skgen.solvers.solution import Solution
 
@@ -20,11 +21,16 @@ SUFFICIENT_DECREASE = 1e-4
 CURVATURE = 0.9
 # Evaluations along one direction.
 MOST_TRIALS = 30
+# So many steps in a row may change value and gradient by nothing but rounding.
+MOST_IN_VAIN = 40
+ROUNDING = 4.0 * np.finfo(np.float64).eps
+# What is left to fall may be so many times what the metric says.
+MOST_FLATTERING = 100.0
 # A pair of changes whose curvature is a smaller share of their lengths is rounding.
 LEAST_CURVATURE = 1e-14
 
 
-def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, max_steps=None):
+def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, renew=None, max_steps=None):
     """Minimize from `w`; ``objective.value_and_gradient(w, rows)`` is called for every trial.
 
     Parameters
@@ -37,6 +43,8 @@ def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, max_step
         Steps that are remembered; 2 (memory) vectors of p numbers.
     precondition : callable of g (p,), or None
         A symmetric positive definite approximation of the inverse Hessian, times g.
+    renew : callable of w with a method due(n_iter, gap, goal), or None
+        A new `precondition` for there, asked for after iterations that are `due`.
     max_steps : int, or None
         Return after so many iterations, whatever the monitor says.
 
@@ -46,11 +54,11 @@ def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, max_step
     """
     here = evaluate(objective, w, rows)
     noise = 8.0 * np.finfo(rows.dtype).eps
-    pairs = Pairs(memory, len(w), precondition)
-    direction, falls = pairs.descend(here.gradient), Falls()
-    last = monitor.max_iter
+    pairs = Pairs(memory, precondition, renew is not None)
+    direction, falls = pairs.descend(here.gradient), Falls(here.value)
+    first, last = len(monitor.history), monitor.max_iter
     if max_steps is not None:
-        last = min(last, len(monitor.history) + max_steps)
+        last = min(last, first + max_steps)
     while len(monitor.history) < last:
         monitor.begin()
         there = search(objective, rows, here, direction, noise, pairs.first_step(here.gradient))
@@ -60,18 +68,26 @@ def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, max_step
             there = search(objective, rows, here, direction, noise, pairs.first_step(here.gradient))
         if there is not None:
             pairs.add(there.w - here.w, there.gradient - here.gradient)
-            falls.add(here.value - there.value)
-            here, direction = there, pairs.descend(there.gradient)
-        gap = max(-0.5 * float(here.gradient @ direction), falls.ahead())
+            falls.add(there)
+            here = there
+            direction = pairs.descend(here.gradient)
+        # The metric may be flattering, but not without bounds.
+        gap = -0.5 * float(here.gradient @ direction)
+        gap = max(gap, min(falls.ahead(), MOST_FLATTERING * gap))
         gradient_norm = objective.gradient_norm(here.gradient)
         if monitor.end(here.value, here.w, gradient_norm, gap):
             break
-        if there is None:
+        if there is None or falls.in_vain == MOST_IN_VAIN:
             monitor.settle(
                 f"no step lowers the objective beyond rounding; gradient norm {gradient_norm:.2g}",
                 gap <= max(noise, 1e-3 * monitor.tol) * max(abs(here.value), 1e-6),
             )
             break
+        n_iter = len(monitor.history)
+        goal = monitor.goal(here.value)
+        if renew is not None and n_iter < last and renew.due(n_iter - first, gap, goal):
+            pairs.precondition = renew(here.w)
+            direction = pairs.descend(here.gradient)
     return Solution(
         here.w, here.value, len(monitor.history), monitor.converged, monitor.reason, monitor.history
     )
@@ -93,11 +109,11 @@ def evaluate(objective, w, rows):
 class Pairs:
     """Changes of parameters and gradient over the last steps: an approximate inverse Hessian."""
 
-    def __init__(self, memory, n_parameters, precondition):
-        self.steps, self.changes = [], []
-        self.curvatures = []
+    def __init__(self, memory, precondition, follows):
+        self.steps, self.changes, self.curvatures = [], [], []
         self.memory, self.precondition = memory, precondition
-        self.scale = 1.0
+        # Where curvature drifts, the preconditioner is scaled halfway to what the newest pair says.
+        self.follows, self.scale = follows, 1.0
 
     @property
     def count(self):
@@ -122,6 +138,9 @@ class Pairs:
         self.curvatures.append(curvature)
         if self.precondition is None:
             self.scale = curvature / float(change @ change)
+        elif self.follows:
+            known = float(change @ self.precondition(change))
+            self.scale = float(np.sqrt(curvature / known))
 
     def descend(self, gradient):
         """-H gradient."""
@@ -129,14 +148,14 @@ class Pairs:
         shares = [0.0] * self.count
         for i in reversed(range(self.count)):
             shares[i] = float(self.steps[i] @ direction) / self.curvatures[i]
-            direction -= shares[i] * self.changes[i]
-        if self.precondition is None:
-            direction *= self.scale
-        else:
+            direction = daxpy(self.changes[i], direction, a=-shares[i])
+        if self.precondition is not None:
             direction = self.precondition(direction)
+        if self.scale != 1.0:
+            direction *= self.scale
         for i in range(self.count):
             share = float(self.changes[i] @ direction) / self.curvatures[i]
-            direction += (shares[i] - share) * self.steps[i]
+            direction = daxpy(self.steps[i], direction, a=shares[i] - share)
         return direction
 
     def first_step(self, gradient):
@@ -148,20 +167,31 @@ class Pairs:
 
 
 class Falls:
-    """How much the value fell in the last two steps."""
+    """How the value fell so far, and for how long only by rounding."""
 
-    def __init__(self):
-        self.last = self.before = np.inf
+    def __init__(self, value):
+        self.values = [value]
+        self.lowest_norm = np.inf
+        self.in_vain = 0
 
-    def add(self, fall):
-        self.before, self.last = self.last, max(fall, 0.0)
+    def add(self, point):
+        norm = float(np.abs(point.gradient).max())
+        fall = self.values[-1] - point.value
+        progress = fall > ROUNDING * abs(point.value) or norm < 0.9 * self.lowest_norm
+        self.in_vain = 0 if progress else self.in_vain + 1
+        self.lowest_norm = min(norm, self.lowest_norm)
+        self.values.append(point.value)
 
     def ahead(self):
         """What is still to fall if the falls go on shrinking at the same ratio, at most 9 / 10."""
-        if not np.isfinite(self.before):
+        # Falls of single steps say little where many small ones are needed.
+        width = min(max(len(self.values) // 8, 1), 5)
+        if len(self.values) <= 2 * width:
             return 0.0
-        ratio = min(self.last / self.before, 0.9) if self.before > 0.0 else 0.0
-        return self.last * ratio / (1.0 - ratio)
+        first, middle, last = self.values[-1 - 2 * width], self.values[-1 - width], self.values[-1]
+        before, recent = first - middle, max(middle - last, 0.0)
+        ratio = min(recent / before, 0.9) if before > 0.0 else 0.0
+        return recent * ratio / (1.0 - ratio)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +236,7 @@ def falls_enough(first, trial, noise):
         return False
     if trial.value <= first.value + SUFFICIENT_DECREASE * trial.length * first.slope:
         return True
-    return trial.value <= first.value + noise and trial.slope <= -0.8 * first.slope
+    return abs(trial.value - first.value) <= noise and trial.slope <= -0.8 * first.slope
 
 
 def between(low, high):
@@ -214,14 +244,10 @@ def between(low, high):
     width = high.length - low.length
     if not np.isfinite(high.value + high.slope):
         return low.length + 0.1 * width
-    chord = 3.0 * (low.value - high.value) / width + low.slope + high.slope
-    inside = chord * chord - low.slope * high.slope
-    share = 0.5
-    if inside >= 0.0:
-        root = np.sqrt(inside)
-        bottom = high.slope - low.slope + 2.0 * root
-        if bottom != 0.0:
-            share = 1.0 - (high.slope + root - chord) / bottom
+    with np.errstate(all="ignore"):
+        chord = 3.0 * (low.value - high.value) / width + low.slope + high.slope
+        root = np.sqrt(chord * chord - low.slope * high.slope)
+        share = 1.0 - (high.slope + root - chord) / (high.slope - low.slope + 2.0 * root)
     if not np.isfinite(share):
         share = 0.5
     return low.length + float(np.clip(share, 0.1, 0.9)) * width

@@ -77,6 +77,11 @@ class DescentMonitor:
     attributes : callable of params
         The fitted attributes that callbacks see.
     report : callable of (iteration, value, gradient norm), or None
+
+    Attributes
+    ----------
+    halt : callable of (value, params), or None
+        Returns a reason to stop that only the model knows, or None.
     """
 
     def __init__(self, max_iter, tol, run, attributes, report=None):
@@ -86,17 +91,20 @@ class DescentMonitor:
         self.gap = math.inf
         self.converged = False
         self.ended = max_iter == 0
+        self.halt = None
         self.reason = f"max_iter={max_iter} reached"
 
     def begin(self):
         """Call before each iteration."""
         self.run.begin()
 
+    def goal(self, value):
+        """The gap at which a run at `value` has converged."""
+        return GAP_SHARE * self.tol * max(abs(value), SMALL_LOSS)
+
     def reached(self, value, gradient_norm, gap):
         """Whether values like these end the run; records nothing."""
-        return gradient_norm <= self.tol and gap <= GAP_SHARE * self.tol * max(
-            abs(value), SMALL_LOSS
-        )
+        return gradient_norm <= self.tol and gap <= self.goal(value)
 
     def end(self, value, params, gradient_norm, gap):
         """Record what the iteration reached; whether the run is over."""
@@ -113,6 +121,8 @@ class DescentMonitor:
             )
         elif stop:
             self.reason = "stopped by a callback"
+        elif self.halt is not None and (halted := self.halt(value, params)) is not None:
+            self.reason, stop = halted, True
         self.ended = self.converged or stop or len(self.history) >= self.max_iter
         return self.converged or stop
 

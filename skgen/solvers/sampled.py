@@ -8,7 +8,7 @@ rows divides the error by about sqrt(m / p), where Newton's method would pay n p
 Chin, Neveitt and Nocedal (2011); Erdogdu and Montanari (2015).
 """
 
-from itertools import count
+from math import log
 
 import numpy as np
 
@@ -21,14 +21,11 @@ SAMPLE_SHARE = 16
 ROWS_PER_COLUMN = 8
 # so many in all.
 SMALLEST_SAMPLE = 4096
-# A preconditioner ages as the curvature changes on the way. It is made anew after about as many
-# passes as it costs (of the rows of a class, about this share has curvature to speak of) ...
+# A preconditioner ages as the curvature changes on the way. Of the rows of a class, about this
+# share has curvature to speak of, which makes it cheaper.
 CHOSEN_ROWS = 0.3
-# ... but not before so many, for the first few rounds; then rounds double.
-FIRST_ROUND = 3
-STEADY_ROUNDS = 5
-# One from near the optimum serves this much longer.
-WARM_PATIENCE = 4
+# The rate of convergence is taken over so many iterations.
+WATCHED = 4
 # After so many iterations the problem counts as a hard one.
 SLOW = 60
 
@@ -52,18 +49,37 @@ def sampled(objective, w, rows, monitor, solve_sample, finish=None):
         w = solve_sample(objective, w, part)
     # Passes over all rows that a preconditioner costs.
     price = CHOSEN_ROWS * rows.n_features / 4 * size / rows.n_rows
-    length = max(FIRST_ROUND, int(price * (WARM_PATIENCE if warm else 1)))
-    solution = None
-    for number in count():
-        precondition = Preconditioner(objective, w, part).solve
-        solution = lbfgs(objective, w, rows, monitor, precondition=precondition, max_steps=length)
-        w = solution.params
-        if monitor.ended:
-            return solution
-        if number >= STEADY_ROUNDS or warm:
-            length *= 2
-        if finish is not None and len(monitor.history) >= SLOW:
-            return finish(objective, w, rows, monitor)
+    renew = WhenSlow(lambda w: Preconditioner(objective, w, part).solve, price)
+    slow = None if finish is None else SLOW
+    solution = lbfgs(
+        objective, w, rows, monitor, precondition=renew(w), renew=renew, max_steps=slow
+    )
+    if monitor.ended or finish is None:
+        return solution
+    return finish(objective, solution.params, rows, monitor)
+
+
+class WhenSlow:
+    """A preconditioner that is dear: made anew where that costs less than going on without.
+
+    `price` is its cost in iterations.
+    """
+
+    def __init__(self, make, price):
+        self.make, self.price = make, price
+        self.gaps = []
+
+    def __call__(self, w):
+        self.gaps.clear()
+        return self.make(w)
+
+    def due(self, n_iter, gap, goal):
+        """Whether the gap would take longer to close at its present rate."""
+        self.gaps.append(gap)
+        if len(self.gaps) <= WATCHED:
+            return False
+        rate = log(self.gaps[-1 - WATCHED] / max(gap, goal)) / WATCHED
+        return gap > goal and log(gap / goal) > max(rate, 0.0) * (self.price + WATCHED)
 
 
 class Preconditioner:

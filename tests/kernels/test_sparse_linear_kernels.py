@@ -76,21 +76,13 @@ def test_softmax_agrees_with_numpy(kernels, dtype, integer, n_classes):
         assert_sums_close(given, wanted)
 
 
-@pytest.mark.parametrize("n_classes", CLASSES)
-def test_scores_agree_with_numpy(kernels, dtype, integer, n_classes):
-    X, entries, _, _, rng = problem(50, 31, 2, dtype, integer)
-    turned, intercept = rng.normal(size=(31, n_classes)), rng.normal(size=n_classes)
-    raw = np.full((50, n_classes), np.nan)
-    kernels.write_scores(*entries, turned, intercept, raw)
-    assert_sums_close(raw, X.astype(np.float64) @ turned + intercept)
-
-
-def test_product_agrees_with_numpy(kernels, dtype, integer):
-    X, entries, weight, _, rng = problem(77, 41, 2, dtype, integer)
-    direction = rng.normal(size=41)
-    product = np.zeros(42)
-    kernels.add_product(*entries, weight, direction, -0.7, product)
-    assert_sums_close(product, reference.product(X, weight, direction, -0.7))
+def test_column_sums_agree_with_numpy(kernels, dtype, integer):
+    X, entries, weight, _, _ = problem(77, 41, 2, dtype, integer)
+    sums = np.ones((41, 2))
+    kernels.add_column_sums(*entries, weight, sums)
+    X = X.astype(np.float64)
+    expected = np.column_stack([weight @ X, weight @ X**2])
+    assert_sums_close(sums, expected + 1.0)
 
 
 def test_sums_are_added_to_what_is_there(kernels):
@@ -136,3 +128,12 @@ def test_no_number_in_a_row_reaches_the_value(kernels):
         *entries, one, zero, turned, np.zeros(2), np.empty(2), np.zeros((2, 2))
     )
     assert np.isnan(value)
+
+
+@pytest.mark.parametrize("n_classes", CLASSES)
+def test_scores_agree_with_numpy(kernels, dtype, integer, n_classes):
+    X, entries, _, _, rng = problem(50, 31, 2, dtype, integer)
+    turned, intercept = rng.normal(size=(31, n_classes)), rng.normal(size=n_classes)
+    raw = np.full((50, n_classes), np.nan)
+    kernels.write_scores(*entries, turned, intercept, raw)
+    assert_sums_close(raw, X.astype(np.float64) @ turned + intercept)

