@@ -26,6 +26,8 @@ SMALLEST_SAMPLE = 4096
 CHOSEN_ROWS = 0.3
 # The rate of convergence is taken over so many iterations.
 WATCHED = 4
+# Gaps below this are rounding, whatever tolerance is asked for.
+ROUNDING = 1e-16
 # After so many iterations the problem counts as a hard one.
 SLOW = 60
 
@@ -76,10 +78,12 @@ class WhenSlow:
     def due(self, n_iter, gap, goal):
         """Whether closing the gap at its present rate takes so long that saving half of it pays."""
         self.gaps.append(gap)
-        if len(self.gaps) <= WATCHED:
+        # With tol=0 no gap is small enough, and one of zero has no logarithm.
+        goal = max(goal, ROUNDING)
+        if len(self.gaps) <= WATCHED or gap <= goal:
             return False
-        rate = log(self.gaps[-1 - WATCHED] / max(gap, goal)) / WATCHED
-        return gap > goal and log(gap / goal) > max(rate, 0.0) * (2.0 * self.price + WATCHED)
+        rate = log(max(self.gaps[-1 - WATCHED], ROUNDING) / gap) / WATCHED
+        return log(gap / goal) > max(rate, 0.0) * (2.0 * self.price + WATCHED)
 
 
 class Preconditioner:
