@@ -16,11 +16,14 @@ from skgen.solvers.solution import Solution
 # Shares of the diagonal that are added until the Cholesky factorization succeeds.
 DAMPING = (0.0, 1e-13, 1e-11, 1e-9, 1e-6, 1e-3, 1.0)
 SUFFICIENT_DECREASE = 1e-4
+# The last step squares the gap: asking for a far smaller one costs one step.
+GAP_SHARE = 1e-6
 SHORTEST_STEP = 2.0**-30
 
 
 def newton(objective, w, rows, monitor):
     """Minimize from `w`; ``objective.value_gradient_hessian(w, rows)`` is called once a step."""
+    monitor.gap_share = GAP_SHARE
     value, gradient, hessian = objective.value_gradient_hessian(w, rows)
     factor = Factor(hessian)
     # What rounding may do to the value.
