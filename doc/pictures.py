@@ -9,6 +9,7 @@ EXAMPLES = DOC.parent / "examples"
 PICTURES = {
     "quickstart.png": "quickstart.py",
     "seeding.png": "cluster/plot_seeding.py",
+    "perceptron.png": "linear_model/plot_perceptron.py",
     "covariance_structures.png": "mixture/plot_covariance_structures.py",
 }
 

@@ -60,12 +60,14 @@ class LogLoss:
         )  # fmt: skip
 
     def predict(self, raw):
-        raw = np.ravel(raw)
-        return np.column_stack([expit(-raw), expit(raw)])
+        share = np.empty((len(raw), 2), dtype=raw.dtype)
+        kernels.linear.sigmoid_pairs(np.ascontiguousarray(raw[:, 0]), share)
+        return share
 
     def predict_log(self, raw):
-        raw = np.ravel(raw)
-        return np.column_stack([log_expit(-raw), log_expit(raw)])
+        logs = np.empty((len(raw), 2), dtype=raw.dtype)
+        kernels.linear.log_sigmoid_pairs(np.ascontiguousarray(raw[:, 0]), logs)
+        return logs
 
 
 class SoftmaxLoss:
@@ -117,7 +119,11 @@ class SoftmaxLoss:
         return value
 
     def predict(self, raw):
-        return softmax(raw, axis=1)
+        share = np.array(raw, order="C")
+        kernels.linear.softmax_rows(share)
+        return share
 
     def predict_log(self, raw):
-        return log_softmax(raw, axis=1)
+        logs = np.array(raw, order="C")
+        kernels.linear.log_softmax_rows(logs)
+        return logs

@@ -63,7 +63,7 @@ def main(output):
     left.set(xlim=(-4, 4), ylim=heights, title="eight seeds each: where the line ends up")
     left.legend(frameon=False)
 
-    for distance, color in ((1.8, "black"), (3.9, "tab:purple")):
+    for distance, color in ((1.8, "black"), (4.1, "tab:purple")):
         model = Perceptron(max_iter=N_EPOCHS, tol=None).fit(*clouds(distance))
         epochs = np.arange(1, model.n_iter_ + 1)
         label = "learned" if model.converged_ else "overlapping"

@@ -265,3 +265,21 @@ def add_softmax_diagonal(
             scatter_rows(&data[0], &indices[0], begin, end, curvature, &diagonal[0, 0], k, True)
             scatter_rows(&data[0], &indices[0], begin, end, curvature, &cross[0, 0], k, False)
     return value
+
+
+def write_scores(
+    const floating[::1] data, const integral[::1] indices, const integral[::1] indptr,
+    const double[:, ::1] turned, const double[::1] intercept,
+    double[:, ::1] raw,  # out: (b, K)
+):
+    """X turned + intercept."""
+    cdef Py_ssize_t i, k = intercept.shape[0]
+    with nogil:
+        for i in range(raw.shape[0]):
+            if k == 1:
+                raw[i, 0] = intercept[0] + dot(
+                    &data[0], &indices[0], indptr[i], indptr[i + 1], &turned[0, 0])
+            else:
+                scores(
+                    &data[0], &indices[0], indptr[i], indptr[i + 1], &turned[0, 0],
+                    &intercept[0], &raw[i, 0], k)

@@ -56,14 +56,15 @@ INLINE void adam_step(
     const stepper *s, double *restrict w, const double *restrict g, double *restrict mean,
     double *restrict square, double rate, double t) {
     const double b1 = s->numbers[0], b2 = s->numbers[1], epsilon = s->numbers[2];
-    const double grown = 1.0 - pow(b1, t), squares_grown = 1.0 - pow(b2, t);
+    /* Divisions are most of a step. */
+    const double grow = 1.0 / (1.0 - pow(b1, t)), grow_squares = 1.0 / (1.0 - pow(b2, t));
     if (s->rule == RULE_ADAMW)
         for (ptrdiff_t j = 0; j < s->p; j++) w[j] *= 1.0 - rate * s->decay[j];
     for (ptrdiff_t j = 0; j < s->p; j++) {
         mean[j] = b1 * mean[j] + (1.0 - b1) * g[j];
         square[j] = b2 * square[j] + (1.0 - b2) * g[j] * g[j];
-        const double scale = rate / (sqrt(square[j] / squares_grown) + epsilon);
-        w[j] -= scale * (mean[j] / grown);
+        const double scale = rate / (sqrt(square[j] * grow_squares) + epsilon);
+        w[j] -= scale * (mean[j] * grow);
         if (s->l1) w[j] = shrunk(w[j], scale * s->l1[j]);
     }
 }

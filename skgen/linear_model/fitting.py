@@ -16,7 +16,9 @@ from skgen.base import UNWATCHED
 from skgen.losses import LogLoss, SoftmaxLoss
 from skgen.objectives import LinearObjective
 from skgen.penalties import ElasticNet
+from skgen.residuals import RowView
 from skgen.rows import Rows
+from skgen.solvers.columns import column_newton
 from skgen.solvers.diagonal import diagonal
 from skgen.solvers.monitor import DescentMonitor
 from skgen.solvers.newton import newton
@@ -34,6 +36,9 @@ FLAT_SIZE = 2**26
 HESSIAN_PARAMETERS = 4000
 # ... and so many multiplications a pass.
 HESSIAN_WORK = 2e8
+# The same for proximal Newton, which otherwise goes by columns.
+PROXIMAL_PARAMETERS = 1500
+PROXIMAL_WORK = 4e10
 # Preconditioners by blocks of the Hessian are factored up to so many multiplications.
 FACTOR_WORK = 6e10
 # The Hessian of a sample is formed up to so many multiplications a step.
@@ -160,13 +165,20 @@ class LinearFit:
     def solve(self, w, monitor):
         """Minimize; the `Solution`."""
         if not self.objective.penalty.smooth:
-            return proximal_newton(self.objective, w, self.rows, monitor)
+            return self.solve_absolute(w, monitor)
         if not self.forms_hessian() and (sparse.issparse(self.rows.X) or self.is_wide()):
             return diagonal(self.objective, w, self.rows, monitor, self.columns)
         if self.forms_hessian():
             return newton(self.objective, w, self.rows, monitor)
         finish = newton if self.objective.n_parameters <= HESSIAN_PARAMETERS else None
         return sampled(self.objective, w, self.rows, monitor, self.solve_sample, finish)
+
+    def solve_absolute(self, w, monitor):
+        """Minimize where weights have an absolute penalty."""
+        p = self.objective.n_parameters
+        if p <= PROXIMAL_PARAMETERS and self.rows.n_rows * p**2 <= PROXIMAL_WORK:
+            return proximal_newton(self.objective, w, self.rows, monitor)
+        return column_newton(RowView(self.objective, self.rows), w, monitor)
 
     def is_wide(self):
         """Whether factors of one block of the Hessian per class are too much work."""

@@ -339,7 +339,7 @@ class Perceptron(LinearClassifier, Estimator):
         stream = check_random_state(self.random_state)
         course, validation, generator = plan(rows, self.shuffle), None, None
         if self.shuffle:
-            generator = stream.randint(2**32, size=1, dtype=np.uint64)
+            generator = stream.randint(2**63, size=1, dtype=np.uint64)
         if self.early_stopping:
             course, validation = self._hold_out(course, rule, generator, stream)
         limits = {"max_iter": self.max_iter, "tol": self.tol} | limits

@@ -28,7 +28,6 @@ def diagonal(objective, w, rows, monitor, columns=None):
 
     ``objective.class_diagonal(w, rows, columns)`` returns the diagonal and its cross terms.
     """
-
     renew = Doubling(
         lambda w: CenteredDiagonal(objective, *objective.class_diagonal(w, rows, columns)).solve
     )

@@ -128,3 +128,12 @@ def test_no_number_in_a_row_reaches_the_value(kernels):
         *entries, one, zero, turned, np.zeros(2), np.empty(2), np.zeros((2, 2))
     )
     assert np.isnan(value)
+
+
+@pytest.mark.parametrize("n_classes", CLASSES)
+def test_scores_agree_with_numpy(kernels, dtype, integer, n_classes):
+    X, entries, _, _, rng = problem(50, 31, 2, dtype, integer)
+    turned, intercept = rng.normal(size=(31, n_classes)), rng.normal(size=n_classes)
+    raw = np.full((50, n_classes), np.nan)
+    kernels.write_scores(*entries, turned, intercept, raw)
+    assert_sums_close(raw, X.astype(np.float64) @ turned + intercept)

@@ -447,7 +447,7 @@ def test_pocket_with_early_stopping_keeps_what_held_out_rows_prefer():
 def held_out_arguments(model, rows):
     """What `fit` draws the held-out rows from."""
     stream = np.random.RandomState(model.random_state)
-    generator = stream.randint(2**32, size=1, dtype=np.uint64)
+    generator = stream.randint(2**63, size=1, dtype=np.uint64)
     return visits.plan(rows, True), model._rule(rows, model.classes_), generator, stream
 
 

@@ -102,19 +102,30 @@ def test_exact_preconditioner_makes_a_newton_step():
     assert solution.converged and solution.n_iter <= 3
 
 
-def test_preconditioner_is_renewed_at_later_parameters():
-    objective, d = log_loss()
-    asked = []
+class Renewal:
+    """Asks for a new preconditioner after some iterations, and remembers where."""
 
-    def renew(w):
-        asked.append(w)
+    def __init__(self, after):
+        self.after, self.asked, self.gaps = after, [], []
+
+    def __call__(self, w):
+        self.asked.append(w)
         return np.copy
 
-    monitor = monitor_of(max_iter=40, tol=0.0)
-    lbfgs(objective, np.zeros(d), ROWS, monitor, precondition=np.copy, renew=renew)
-    assert len(asked) == 3
-    values = [objective.value(w) for w in asked]
+    def due(self, n_iter, gap, goal):
+        self.gaps.append((gap, goal))
+        return n_iter in self.after
+
+
+def test_preconditioner_is_renewed_where_it_is_due():
+    objective, d = log_loss()
+    renewal = Renewal([8, 16, 32])
+    monitor = monitor_of(max_iter=40, tol=1e-12)
+    lbfgs(objective, np.zeros(d), ROWS, monitor, precondition=np.copy, renew=renewal)
+    values = [objective.value(w) for w in renewal.asked]
     np.testing.assert_allclose(values, np.array(monitor.history)[[7, 15, 31]], rtol=1e-14)
+    # It is told how far there is to go.
+    assert all(gap > goal > 0.0 for gap, goal in renewal.gaps)
 
 
 def test_curved_valley_is_followed():
