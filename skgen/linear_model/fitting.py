@@ -45,7 +45,7 @@ FACTOR_WORK = 6e10
 SAMPLE_HESSIAN_WORK = 4e9
 # How far the problem of a sample is solved: to its own accuracy.
 SAMPLE_ITERATIONS = 50
-SAMPLE_TOL = 1e-3
+SAMPLE_TOL = 0.03
 # Without a penalty, separation is looked for once the mean loss is below this.
 SUSPICIOUS_LOSS = 0.05
 SEPARATED = "the classes are separable and nothing is penalized"

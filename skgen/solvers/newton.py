@@ -74,25 +74,32 @@ def shrink(value, slope, length, new_value):
 
 
 class Factor:
-    """A Cholesky factor of a positive semidefinite matrix, scaled and damped as far as needed."""
+    """A Cholesky factor of a positive semidefinite matrix, scaled and damped as far as needed.
 
-    def __init__(self, matrix):
+    In float32 it is half the work and memory, which is enough for a preconditioner.
+    """
+
+    def __init__(self, matrix, dtype=np.float64):
         diagonal = np.sqrt(np.diag(matrix))
         # A coordinate without curvature does not move.
         self.scale = np.where(diagonal > 0.0, 1.0 / np.where(diagonal > 0.0, diagonal, 1.0), 0.0)
-        scaled = matrix * self.scale[:, None] * self.scale
+        scaled = (matrix * self.scale[:, None] * self.scale).astype(dtype, copy=False)
         index = np.diag_indices_from(scaled)
+        least = 5.0 * np.finfo(dtype).eps * len(scaled)
         for damping in DAMPING:
+            if 0.0 < damping < least:
+                continue
             scaled[index] = 1.0 + damping
             try:
                 self.factor = cho_factor(scaled, lower=True, check_finite=False)
             except LinAlgError:
                 continue
             # A pivot of rounding size means a singular matrix that got through by luck.
-            if np.diag(self.factor[0]).min() ** 2 > 1e-15 * len(scaled):
+            if np.diag(self.factor[0]).min() ** 2 > least:
                 return
         raise ValueError("the Hessian has a negative direction or is not finite")
 
     def solve(self, gradient):
         """matrix^-1 gradient."""
-        return self.scale * cho_solve(self.factor, self.scale * gradient, check_finite=False)
+        right = (self.scale * gradient).astype(self.factor[0].dtype, copy=False)
+        return self.scale * cho_solve(self.factor, right, check_finite=False)
