@@ -31,6 +31,19 @@ class Total:
         return self
 
 
+@dataclass(slots=True)
+class LossAndGradient:
+    """A loss and its gradient by the weights, summed over rows."""
+
+    loss: float
+    value: np.ndarray
+
+    def merge(self, other):
+        self.loss += other.loss
+        self.value += other.value
+        return self
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """A matrix by columns: values and row numbers, those of column j from starts[j] on."""
@@ -118,17 +131,42 @@ class RowView:
         given = (self.origin, np.ascontiguousarray(coef), np.ascontiguousarray(intercept))
         return self.rows.map(scores_of, given, np.empty((self.rows.n_rows, self.n_outputs)))
 
+    def visit(self, V):
+        """Scores at V, `RowValues` there, and the gradient of the loss.
+
+        All in one pass over CSR rows of two classes. Otherwise the gradient is None, also with a
+        free intercept, because that moves before the gradient is needed.
+        """
+        if self.n_outputs > 1 or self.free_intercept or not sparse.issparse(self.rows.X):
+            raw = self.scores(V)
+            return raw, self.evaluate(raw), None
+        intercept = float(V[-1, 0]) if self.objective.fit_intercept else 0.0
+        raw = np.empty((self.rows.n_rows, 1))
+        coef = np.ascontiguousarray(V[: self.n_features, 0])
+        residual, state = self.row_arrays(raw)
+        params = (coef, intercept, raw, residual, state)
+        total = self.rows.sum(visit_block, params)
+        gradient = self.with_intercept(total.value, residual)
+        return raw, RowValues(total.loss, residual, state), gradient
+
+    def row_arrays(self, raw):
+        """Room for residuals and states."""
+        n, k = raw.shape
+        return np.empty((n, k)), np.empty((n, 2 if k == 1 else 2 * k + 1), dtype=np.float32)
+
     def evaluate(self, raw):
         """`RowValues` at scores `raw`."""
-        n, k = raw.shape
-        residual = np.empty((n, k))
-        state = np.empty((n, 2 if k == 1 else 2 * k + 1), dtype=np.float32)
+        residual, state = self.row_arrays(raw)
         loss = self.rows.sum(row_values, (raw, residual, state)).value
         return RowValues(loss, residual, state)
 
     def gradient(self, residual):
         """The gradient of the loss by V."""
         total = self.rows.sum(gradient_of, (self.origin, residual)).value
+        return self.with_intercept(total, residual)
+
+    def with_intercept(self, total, residual):
+        """The gradient by V, given that by the weights."""
         if not self.objective.fit_intercept:
             return total
         return np.concatenate([total, residual.sum(axis=0)[None]])
@@ -197,6 +235,16 @@ def row_values(block, params):
         kernels.coordinate.logistic_rows if raw.shape[1] == 1 else kernels.coordinate.softmax_rows
     )
     return Total(kernel(raw, block.target, block.weight, residual, state))
+
+
+def visit_block(block, params):
+    coef, intercept, *arrays = params
+    X, total = block.X, np.zeros((len(coef), 1))
+    loss = kernels.coordinate.logistic_pass(
+        X.data, X.indices, X.indptr, block.target, block.weight, coef,
+        *(array[block.span] for array in arrays), total, intercept,
+    )  # fmt: skip
+    return LossAndGradient(loss, total)
 
 
 def gradient_of(block, params):

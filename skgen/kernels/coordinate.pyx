@@ -17,6 +17,10 @@ ctypedef fused integral:
     int32_t
     int64_t
 
+cdef enum:
+    # Rows between the two looks at their entries.
+    ROWS = 8
+
 
 cdef inline double minimizer(double u, double slope, double curvature, double strength) noexcept nogil:
     """Of slope (x - u) + curvature (x - u)^2 / 2 + strength |x|."""
@@ -117,6 +121,19 @@ def add_rows(
                         total[indices[p], j] += x * scale[i, j]
 
 
+cdef inline double logistic(
+    double z, int32_t target, double weight, double *residual, float *state,
+) noexcept nogil:
+    """The weighted loss of score z, its first derivative, and as state zero and the second."""
+    cdef double margin = z if target == 1 else -z
+    cdef double e = exp(-fabs(margin)), inverse = 1.0 / (1.0 + e)
+    cdef double miss = (1.0 if margin < 0.0 else e) * inverse
+    residual[0] = -weight * miss if target == 1 else weight * miss
+    state[0] = 0.0
+    state[1] = <float>(weight * e * inverse * inverse)
+    return weight * (log1p(e) + (-margin if margin < 0.0 else 0.0))
+
+
 def logistic_rows(
     const double[:, ::1] raw, const int32_t[::1] target, const double[::1] weight,
     double[:, ::1] residual,  # out: (b, 1)
@@ -124,18 +141,60 @@ def logistic_rows(
 ):
     """First and second derivatives of the logistic loss by the scores; returns the loss."""
     cdef Py_ssize_t i
-    cdef double value = 0.0, margin, e, inverse, miss
+    cdef double value = 0.0
     with nogil:
         for i in range(weight.shape[0]):
-            margin = raw[i, 0] if target[i] == 1 else -raw[i, 0]
-            e = exp(-fabs(margin))
-            inverse = 1.0 / (1.0 + e)
-            miss = (1.0 if margin < 0.0 else e) * inverse
-            residual[i, 0] = -weight[i] * miss if target[i] == 1 else weight[i] * miss
-            state[i, 0] = 0.0
-            state[i, 1] = <float>(weight[i] * e * inverse * inverse)
-            value += weight[i] * (log1p(e) + (-margin if margin < 0.0 else 0.0))
+            value += logistic(raw[i, 0], target[i], weight[i], &residual[i, 0], &state[i, 0])
     return value
+
+
+def logistic_pass(
+    const floating[::1] data, const integral[::1] indices, const integral[::1] indptr,
+    const int32_t[::1] target, const double[::1] weight, const double[::1] coef,
+    double[:, ::1] raw,  # out: (b, 1)
+    double[:, ::1] residual,  # out: (b, 1)
+    float[:, ::1] state,  # out: (b, 2)
+    double[:, ::1] total,  # in, out: (d, 1), plus X' residual
+    double intercept,
+):
+    """Scores of CSR rows, what logistic_rows makes of them, and the gradient; returns the loss.
+
+    A few rows are read twice, the second time from the cache.
+    """
+    cdef Py_ssize_t i, first = 0, last, n = weight.shape[0]
+    cdef integral p
+    cdef double value = 0.0
+    with nogil:
+        while first < n:
+            last = min(first + ROWS, n)
+            for i in range(first, last):
+                raw[i, 0] = intercept + score(
+                    &data[0], &indices[0], indptr[i], indptr[i + 1], &coef[0])
+            for i in range(first, last):
+                value += logistic(raw[i, 0], target[i], weight[i], &residual[i, 0], &state[i, 0])
+            for i in range(first, last):
+                for p in range(indptr[i], indptr[i + 1]):
+                    total[indices[p], 0] += residual[i, 0] * <double>data[p]
+            first = last
+    return value
+
+
+cdef inline double score(
+    const floating *data, const integral *indices, integral begin, integral end, const double *w,
+) noexcept nogil:
+    """Of one row, in four sums, because one is a chain of additions."""
+    cdef double a = 0.0, b = 0.0, c = 0.0, e = 0.0
+    cdef integral p = begin
+    while p + 4 <= end:
+        a += data[p] * w[indices[p]]
+        b += data[p + 1] * w[indices[p + 1]]
+        c += data[p + 2] * w[indices[p + 2]]
+        e += data[p + 3] * w[indices[p + 3]]
+        p += 4
+    while p < end:
+        a += data[p] * w[indices[p]]
+        p += 1
+    return (a + b) + (c + e)
 
 
 def softmax_rows(
@@ -190,31 +249,29 @@ def sweep_columns(
     The curvature of the loss by the score of row i is h_i, so the Hessian is X' diag(h) X + diag(l2),
     and its cross terms with an intercept are X'h. With `share` = 1 / sum h an intercept is always at
     its optimum, -share * sums[0], whatever the weights are; with 0 there is none.
-    Columns that are zero and stay so move to the end of `order`; returns how many remain. The state
-    is float32: it holds a correction whose own first digits are all that the next model needs.
+    Columns that are zero and stay so leave `order`, whose first ones are those that remain; returns
+    how many. The state is float32: it holds a correction whose own first digits are all that the next
+    model needs.
     """
-    cdef Py_ssize_t i = 0, j, p, begin, end
-    cdef int32_t moved
+    cdef Py_ssize_t i, j, p, begin, end, kept = 0
     cdef double slope, bend, change, gained = 0.0
     cdef float step
     with nogil:
-        while i < count:
+        for i in range(count):
             j = order[i]
             begin, end = starts[j], starts[j + 1]
             if curvature[j] < 0.0:
-                bends(
+                slope = bends(
                     &values[0], &row_numbers[0], begin, end, &state[0, 0], &curvature[j], &cross[j])
                 curvature[j] = max(curvature[j] - share * cross[j] * cross[j], 1e-12 * curvature[j])
-            slope = product(&values[0], &row_numbers[0], begin, end, &state[0, 0])
+            else:
+                slope = product(&values[0], &row_numbers[0], begin, end, &state[0, 0])
             slope += gradient[j] + l2[j] * (u[j] - w[j]) - share * cross[j] * sums[0]
             bend = curvature[j] + l2[j]
             if u[j] == 0.0 and fabs(slope) <= l1[j]:
-                count -= 1
-                moved = order[i]
-                order[i] = order[count]
-                order[count] = moved
                 continue
-            i += 1
+            order[kept] = <int32_t>j
+            kept += 1
             if bend <= 0.0:
                 continue
             change = minimizer(u[j], slope, bend, l1[j]) - u[j]
@@ -227,23 +284,38 @@ def sweep_columns(
             for p in range(begin, end):
                 state[row_numbers[p], 0] += step * state[row_numbers[p], 1] * values[p]
     sums[1] = gained
-    return count
+    return kept
 
 
-cdef inline void bends(
+cdef inline double bends(
     const float *values, const int32_t *row_numbers, Py_ssize_t begin, Py_ssize_t end,
     const float *state, double *curvature, double *cross,
 ) noexcept nogil:
-    """Of one column x: (x * x)'h and x'h."""
-    cdef double a = 0.0, b = 0.0, x, h
-    cdef Py_ssize_t p
-    for p in range(begin, end):
-        x = values[p]
-        h = state[2 * <Py_ssize_t>row_numbers[p] + 1]
-        a += x * x * h
-        b += x * h
-    curvature[0] = a
-    cross[0] = b
+    """Of one column x: (x * x)'h and x'h; returns x'state[:, 0]. Each in two sums."""
+    cdef double a = 0.0, b = 0.0, c = 0.0, d = 0.0, e = 0.0, f = 0.0, x
+    cdef const float *row
+    cdef Py_ssize_t p = begin
+    while p + 2 <= end:
+        row = state + 2 * <Py_ssize_t>row_numbers[p]
+        x = <double>values[p] * row[1]
+        a += x * values[p]
+        b += x
+        c += <double>values[p] * row[0]
+        row = state + 2 * <Py_ssize_t>row_numbers[p + 1]
+        x = <double>values[p + 1] * row[1]
+        d += x * values[p + 1]
+        e += x
+        f += <double>values[p + 1] * row[0]
+        p += 2
+    if p < end:
+        row = state + 2 * <Py_ssize_t>row_numbers[p]
+        x = <double>values[p] * row[1]
+        a += x * values[p]
+        b += x
+        c += <double>values[p] * row[0]
+    curvature[0] = a + d
+    cross[0] = b + e
+    return c + f
 
 
 cdef inline double product(
@@ -282,14 +354,13 @@ def sweep_column_blocks(
     The curvature by the scores of row i is M_i = s_i (diag p - p p'). Its rows sum to 2 s_i p (1 - p)
     in absolute value, so twice its diagonal exceeds it and every move lowers the model.
     """
-    cdef Py_ssize_t i = 0, j, c, k = u.shape[1]
-    cdef int32_t moved
+    cdef Py_ssize_t i, j, c, k = u.shape[1], kept = 0
     cdef double change, bend, gained = 0.0
     cdef bint resting, moves
     cdef double *sums = &scratch[0, 0]
     cdef double *step = &scratch[1, 0]
     with nogil:
-        while i < count:
+        for i in range(count):
             j = order[i]
             gather_block(
                 &values[0], &row_numbers[0], starts[j], starts[j + 1], &state[0, 0], k, sums,
@@ -300,12 +371,9 @@ def sweep_column_blocks(
                 if u[j, c] != 0.0 or fabs(sums[c]) > l1[j, c]:
                     resting = False
             if resting:
-                count -= 1
-                moved = order[i]
-                order[i] = order[count]
-                order[count] = moved
                 continue
-            i += 1
+            order[kept] = <int32_t>j
+            kept += 1
             for c in range(k):
                 bend = curvature[j, c] + l2[j, c]
                 step[c] = 0.0
@@ -319,7 +387,7 @@ def sweep_column_blocks(
                 scatter_block(
                     &values[0], &row_numbers[0], starts[j], starts[j + 1], &state[0, 0], k, step)
     decrease[0] = gained
-    return count
+    return kept
 
 
 cdef inline void gather_block(

@@ -22,6 +22,8 @@ from skgen.solvers.solution import Solution
 # A model is left when a sweep gains less than this share of what all its sweeps gained.
 WORTHWHILE = 0.2
 SWEEPS = 20
+# Columns that are swept one after another as they lie in memory.
+RUN = 8
 # Newton steps that bring a free intercept to its optimum, and how near.
 INTERCEPT_STEPS = 4
 BALANCED = 1e-13
@@ -87,12 +89,15 @@ class Place:
     value: float
 
     @classmethod
-    def at(cls, view, V, raw=None, by_row=None):
-        raw = view.scores(V) if raw is None else raw
-        by_row = view.evaluate(raw) if by_row is None else by_row
-        V, raw, by_row = balance_intercept(view, V, raw, by_row)
-        gradient = view.gradient(by_row.residual) + view.l2 * V
-        return cls(V, raw, by_row, gradient, by_row.loss + penalty(view, V))
+    def at(cls, view, V, raw=None, by_row=None, gradient=None):
+        """The place `V`; what else is given is known already, `gradient` as that of the loss."""
+        if raw is None:
+            raw, by_row, gradient = view.visit(V)
+        if gradient is None:
+            V, raw, by_row = balance_intercept(view, V, raw, by_row)
+            gradient = view.gradient(by_row.residual)
+        value = by_row.loss + penalty(view, V)
+        return cls(V, raw, by_row, gradient + view.l2 * V, value)
 
 
 def penalty(view, V):
@@ -123,17 +128,19 @@ def search(view, here, target, noise):
     slope = float((here.gradient * step).sum() + (view.l1 * (abs(target) - abs(here.V))).sum())
     if slope >= 0.0:
         return None
-    raw_step = view.scores(target) - here.raw
+    raw, by_row, gradient = view.visit(target)
+    raw_step, V = raw - here.raw, target
     length = 1.0
-    while length >= SHORTEST_STEP:
-        V = target if length == 1.0 else here.V + length * step
-        raw = here.raw + length * raw_step
-        by_row = view.evaluate(raw)
+    while True:
         value = by_row.loss + penalty(view, V)
         if value <= here.value + SUFFICIENT_DECREASE * length * slope + noise * abs(here.value):
-            return Place.at(view, V, raw, by_row)
+            return Place.at(view, V, raw, by_row, gradient)
         length *= shrink(here.value, slope, length, value)
-    return None
+        if length < SHORTEST_STEP:
+            return None
+        V, gradient = here.V + length * step, None
+        raw = here.raw + length * raw_step
+        by_row = view.evaluate(raw)
 
 
 def newton_cg(view, here, model):
@@ -225,7 +232,7 @@ class ColumnModel:
         w, gradient = here.V, here.gradient
         moving = (w != 0.0) | (np.abs(gradient) > view.l1)
         order = np.flatnonzero(moving.any(axis=1)).astype(np.int32)
-        self.random.shuffle(order)
+        order = self.shuffled(order)
         u, state = w.copy(), here.by_row.state.copy()
         self.curvature = np.full(w.shape, -1.0)
         start = self.start_one if view.n_outputs == 1 else self.start_several
@@ -237,6 +244,16 @@ class ColumnModel:
             if decrease <= WORTHWHILE * gained:
                 break
         return u
+
+    def shuffled(self, order):
+        """`order` in another order: short runs of neighbors, which lie together in memory.
+
+        The same order in every model moves what all columns share into the same few first ones.
+        """
+        firsts = np.arange(0, len(order), RUN)
+        self.random.shuffle(firsts)
+        places = (firsts[:, None] + np.arange(RUN)).ravel()
+        return order[places[places < len(order)]]
 
     def start_one(self, gradient, w, u, state, order):
         """A function that sweeps and returns the decrease; one class."""
