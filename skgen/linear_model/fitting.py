@@ -39,6 +39,9 @@ HESSIAN_WORK = 2e8
 # The same for proximal Newton, which otherwise goes by columns.
 PROXIMAL_PARAMETERS = 1500
 PROXIMAL_WORK = 4e10
+# CSR of more columns goes by columns even then, and by the Hessian after so many iterations.
+PROXIMAL_SPARSE_COLUMNS = 100
+COLUMN_ITERATIONS = 30
 # Preconditioners by blocks of the Hessian are factored up to so many multiplications.
 FACTOR_WORK = 6e10
 # The Hessian of a sample is formed up to so many multiplications a step.
@@ -175,10 +178,17 @@ class LinearFit:
 
     def solve_absolute(self, w, monitor):
         """Minimize where weights have an absolute penalty."""
-        p = self.objective.n_parameters
-        if p <= PROXIMAL_PARAMETERS and self.rows.n_rows * p**2 <= PROXIMAL_WORK:
-            return proximal_newton(self.objective, w, self.rows, monitor)
-        return column_newton(RowView(self.objective, self.rows), w, monitor)
+        p, rows = self.objective.n_parameters, self.rows
+        forms_hessian = p <= PROXIMAL_PARAMETERS and rows.n_rows * p**2 <= PROXIMAL_WORK
+        if sparse.issparse(rows.X) and rows.n_features > PROXIMAL_SPARSE_COLUMNS:
+            limit = COLUMN_ITERATIONS if forms_hessian else np.inf
+            solution = column_newton(RowView(self.objective, rows), w, monitor, limit)
+            if monitor.ended or not forms_hessian:
+                return solution
+            w = solution.params
+        elif not forms_hessian:
+            return column_newton(RowView(self.objective, rows), w, monitor)
+        return proximal_newton(self.objective, w, rows, monitor)
 
     def is_wide(self):
         """Whether factors of one block of the Hessian per class are too much work."""

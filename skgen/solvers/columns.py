@@ -41,15 +41,19 @@ PATIENCE = 4
 CAUTION = 5.0
 
 
-def column_newton(view, w, monitor):
-    """Minimize from flat parameters `w`; return a `Solution`."""
+def column_newton(view, w, monitor, limit=np.inf):
+    """Minimize from flat parameters `w`; return a `Solution`.
+
+    With a finite `limit` another solver goes on where this one has not converged after so many
+    iterations or cannot for rounding; `monitor` has not ended then.
+    """
     model = ColumnModel(view)
     here = Place.at(view, view.matrix(w))
     gaps = GapEstimate(here.value)
     noise = 8.0 * np.finfo(np.float64).eps
     least, waited = np.inf, 0
     scale = 1.0 / view.weight_sum
-    while len(monitor.history) < monitor.max_iter:
+    while len(monitor.history) < min(monitor.max_iter, limit):
         monitor.begin()
         target = model.solve(here)
         reached = search(view, here, target, noise)
@@ -66,10 +70,12 @@ def column_newton(view, w, monitor):
         least, waited = (norm, 0) if norm < 0.9 * least else (least, waited + 1)
         stuck = waited >= PATIENCE and gap <= noise * max(value, SMALL_LOSS)
         if reached is None or stuck:
-            monitor.settle(
-                f"no step lowers the objective beyond rounding; gradient norm {norm:.2g}",
-                gap <= max(noise, GAP_SHARE * monitor.tol) * max(value, SMALL_LOSS),
-            )
+            converged = gap <= max(noise, GAP_SHARE * monitor.tol) * max(value, SMALL_LOSS)
+            if converged or limit == np.inf:
+                monitor.settle(
+                    f"no step lowers the objective beyond rounding; gradient norm {norm:.2g}",
+                    converged,
+                )
             break
     history = monitor.history
     return Solution(
