@@ -123,6 +123,20 @@ def draw_calibration(axes):
     axes.legend(frameon=False)
 
 
+def print_inference(columns=("mean radius", "mean texture", "mean smoothness", "mean symmetry")):
+    """Weights of four columns with their uncertainty."""
+    X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    X = X[list(columns)]
+    inference = LogisticRegression(C=np.inf).fit(X, y).inference(X, y)
+    low, high = inference.interval(0.95)
+    print("95 % intervals of the weights, unpenalized:")
+    for j, name in enumerate(columns):
+        print(
+            f"  {name:15} {inference.coef[0, j]:8.2f}, {low[0, j]:7.2f} to {high[0, j]:6.2f},"
+            f" z {inference.coef_z[0, j]:5.1f}, p {inference.coef_p_value[0, j]:.0e}"
+        )
+
+
 def main(output):
     figure = plt.figure(figsize=(12, 7), layout="constrained")
     top, bottom = figure.subfigures(2, 1, height_ratios=[1, 1.25])
@@ -130,6 +144,7 @@ def main(output):
     left, right = bottom.subplots(1, 2, width_ratios=[1.6, 1])
     draw_convergence(left)
     draw_calibration(right)
+    print_inference()
     figure.savefig(output, dpi=80)
     print(f"picture: {output}")
 
