@@ -63,6 +63,8 @@ class Entry:
     # Whether a weight is exactly a number of copies, and whether the order of rows is nothing.
     repeats: bool = True
     permutes: bool = True
+    # Whether columns must be about one in size, as they must be for minibatches.
+    moderate: bool = False
     # Fitted attributes that are float64 for float32 rows too, as scikit-learn's are.
     double: tuple = ()
     # Whether the fit is an optimum with a free intercept, so that probabilities average to shares.
@@ -332,6 +334,7 @@ def add_softmax(name, classes=3, **arguments):
         transforms=False,
         grid={"C": [0.1, 1.0]},
         calibrated=not batches,
+        moderate=batches,
         repeats=whole,
         permutes=whole,
         processes=name in ("two", "adam"),

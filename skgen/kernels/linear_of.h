@@ -338,8 +338,8 @@ INLINE VEC T(centered)(const T(Pass) *p, const REAL *x, ptrdiff_t vector, VEC or
 }
 
 /* out[i][j] += unit * sums[i][j]; a plain loop, so that the compiler converts whole vectors. */
-static NEVER_INLINE void T(add_tile)(const REAL *restrict sums, ptrdiff_t width, double unit,
-                                     ptrdiff_t rows, ptrdiff_t columns, double *restrict out,
+static NEVER_INLINE void T(add_tile)(const REAL *sums, ptrdiff_t width, double unit,
+                                     ptrdiff_t rows, ptrdiff_t columns, double *out,
                                      ptrdiff_t stride) {
     for (ptrdiff_t i = 0; i < rows; i++, sums += width, out += stride)
         for (ptrdiff_t j = 0; j < columns; j++) out[j] += unit * sums[j];

@@ -75,18 +75,6 @@ typedef struct {
 #  define FETCH(p) ((void)(p))
 #endif
 
-INLINE uint64_t mixed(uint64_t column, uint64_t bits) {
-    uint64_t z = (bits ^ (column + 1) * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu;
-    z = (z ^ z >> 32) * 0xc4ceb9fe1a85ec53u;
-    return z ^ z >> 29;
-}
-
-INLINE uint64_t bits_of(double x) {
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
 INLINE uint64_t next_random(uint64_t *state) {
     uint64_t z = *state += 0x9e3779b97f4a7c15u;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;

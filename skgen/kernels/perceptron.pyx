@@ -59,8 +59,6 @@ cdef extern from "perceptron.h" nogil:
     Py_ssize_t walk_learners_double(const lesson *)
     Py_ssize_t walk_classes_float(const lesson *)
     Py_ssize_t walk_classes_double(const lesson *)
-    void hash_rows_float(const lesson *, Py_ssize_t, uint64_t *)
-    void hash_rows_double(const lesson *, Py_ssize_t, uint64_t *)
     void gather_float(const lesson *, Py_ssize_t, Py_ssize_t, float *, void *, const void *)
     void gather_double(const lesson *, Py_ssize_t, Py_ssize_t, double *, void *, const void *)
     int same_rows_float(const lesson *, Py_ssize_t, Py_ssize_t)
@@ -163,37 +161,6 @@ def walk_csr(
         else:
             stopped = walk_classes_double(&p) if multiclass else walk_learners_double(&p)
     return stopped
-
-
-def hash_dense(
-    const floating[:, ::1] X, const int32_t[::1] target,
-    uint64_t[::1] hash,  # out
-):
-    """hash[i] depends on the numbers in row i and its target, not on how they are stored."""
-    cdef lesson p
-    with nogil:
-        place_dense(&p, X)
-        p.target = &target[0]
-        if floating is float:
-            hash_rows_float(&p, target.shape[0], &hash[0])
-        else:
-            hash_rows_double(&p, target.shape[0], &hash[0])
-
-
-def hash_csr(
-    const floating[::1] data, const integral[::1] indices, const integral[::1] indptr,
-    const int32_t[::1] target,
-    uint64_t[::1] hash,  # out
-):
-    """As `hash_dense`."""
-    cdef lesson p
-    with nogil:
-        place_csr(&p, data, indices, indptr, 0)
-        p.target = &target[0]
-        if floating is float:
-            hash_rows_float(&p, target.shape[0], &hash[0])
-        else:
-            hash_rows_double(&p, target.shape[0], &hash[0])
 
 
 def compare_dense(

@@ -298,26 +298,6 @@ INLINE ptrdiff_t T(walk_any)(const lesson *p, const int multiclass) {
 static ptrdiff_t T(walk_learners)(const lesson *p) { return T(walk_any)(p, 0); }
 static ptrdiff_t T(walk_classes)(const lesson *p) { return T(walk_any)(p, 1); }
 
-/* A hash of what row i holds: the same for dense and CSR, float and double, 0.0 and -0.0. */
-INLINE uint64_t T(hash_row)(T(row) row, const int storage) {
-    uint64_t hash = 0;
-    for (ptrdiff_t j = 0; j < row.m; j++) {
-        uint64_t some = row.x[j] != 0 ? ~(uint64_t)0 : 0;
-        hash += mixed((uint64_t)entry(row.index, j, storage), bits_of((double)row.x[j])) & some;
-    }
-    return hash;
-}
-
-static void T(hash_rows)(const lesson *p, ptrdiff_t n, uint64_t *hash) {
-    for (ptrdiff_t i = 0; i < n; i++) {
-        uint64_t z;
-        if (p->storage == DENSE) z = T(hash_row)(T(row_at)(p, i, DENSE), DENSE);
-        else if (p->storage == CSR_NARROW) z = T(hash_row)(T(row_at)(p, i, CSR_NARROW), CSR_NARROW);
-        else z = T(hash_row)(T(row_at)(p, i, CSR_WIDE), CSR_WIDE);
-        hash[i] = mixed((uint64_t)p->target[i], z);
-    }
-}
-
 /* Whether rows a and b hold the same numbers, stored zeros left out. */
 INLINE int T(same)(T(row) a, T(row) b, const int storage) {
     ptrdiff_t i = 0, j = 0;

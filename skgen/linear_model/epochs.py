@@ -135,8 +135,8 @@ class Run:
             raise ValueError(
                 f"Floating-point under-/overflow occurred at epoch #{epoch}: weights or decision"
                 " values leave the range of float64. Divide the columns of X by their largest"
-                " absolute value (StandardScaler or MinMaxScaler), or weights or eta0 by a"
-                " constant."
+                " absolute value (StandardScaler or MinMaxScaler), or sample_weight, class_weight"
+                " or eta0 by a constant."
             )
         if training.pocket:
             for unit in active:

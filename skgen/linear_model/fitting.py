@@ -45,7 +45,7 @@ FACTOR_WORK = 6e10
 SAMPLE_HESSIAN_WORK = 4e9
 # How far the problem of a sample is solved: to its own accuracy.
 SAMPLE_ITERATIONS = 50
-SAMPLE_TOL = 1e-3
+SAMPLE_TOL = 0.03
 # Without a penalty, separation is looked for once the mean loss is below this.
 SUSPICIOUS_LOSS = 0.05
 SEPARATED = "the classes are separable and nothing is penalized"
@@ -104,8 +104,8 @@ class LinearFit:
         if self.is_flat(rows):
             rows, self.basis = row_space(rows, self.origin)
             origin = spread = None
-        self.rows, self.columns = rows, columns
         d, k = rows.n_features, problem.n_outputs
+        self.rows, self.columns = interruptible(rows, k * (d + 1)), columns
         inverse = np.ones(d) if self.scale is None else 1.0 / self.scale
         shapes = {"coef": (k, d)} | ({"intercept": (k,)} if problem.fit_intercept else {})
         penalty = penalty_of(problem, shapes, inverse)
@@ -220,6 +220,14 @@ def accurate_rows(rows):
         X = rows.X.astype(np.float64)
         return Rows(X, rows.weight, rows.target, n_threads=rows.n_threads)
     return rows
+
+
+def interruptible(rows, n_parameters):
+    """The rows in blocks that take milliseconds even where each gives a full Hessian."""
+    if n_parameters > HESSIAN_PARAMETERS:
+        return rows
+    work = float(n_parameters) ** 2
+    return Rows(rows.X, rows.weight, rows.target, n_threads=rows.n_threads, row_work=work)
 
 
 def row_space(rows, origin):

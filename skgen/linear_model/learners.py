@@ -6,6 +6,7 @@ Everything is float64 and continues from call to call, so that rows may come in 
 (Gallant 1990, with ratchet) holds the weights of fewest weighted errors so far.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -41,6 +42,22 @@ class Learners:
 
     def __len__(self):
         return len(self.vector)
+
+    def record(self):
+        """All of it as plain data, to be kept by the estimator."""
+        pocket = None if self.pocket is None else vars(self.pocket)
+        names = ("multiclass", "vector", "sums", "paid", "state")
+        return {name: getattr(self, name) for name in names} | {"pocket": pocket}
+
+    @classmethod
+    def restored(cls, record):
+        """Learners that continue from a copy of a record."""
+        learners = cls.__new__(cls)
+        for name, value in deepcopy(record).items():
+            setattr(learners, name, value)
+        if learners.pocket is not None:
+            learners.pocket = Pocket(**learners.pocket)
+        return learners
 
     def fits(self, rule, averaged):
         """Whether the state is what `rule` needs."""

@@ -6,7 +6,6 @@ Rosenblatt (1958); Novikoff (1962) for the bound on mistakes; Freund and Schapir
 averages; Gallant (1990) for the pocket; Crammer and Singer (2003) for more than two classes.
 """
 
-from copy import deepcopy
 from numbers import Integral, Real
 
 import numpy as np
@@ -88,7 +87,7 @@ class Perceptron(LinearClassifier, Estimator):
     Attributes
     ----------
     coef_ : ndarray of shape (1, d) for two classes, else (K, d), of X's dtype
-    intercept_ : ndarray of shape (1,) or (K,), float64
+    intercept_ : ndarray of shape (1,) or (K,), of X's dtype
     classes_ : ndarray of shape (K,)
     n_iter_ : int
         Epochs of the problem that took most.
@@ -402,29 +401,30 @@ class Perceptron(LinearClassifier, Estimator):
             start = np.zeros((rule.positive.size, n_features)), np.zeros(rule.positive.size)
             return Learners(*start, rule, bool(self.average))
         coef = self._dense_coef()
-        kept = self._learners
+        kept = Learners.restored(self._memory)
         result, intercept = kept.result()
-        unchanged = (
+        if (
             np.array_equal(result.astype(coef.dtype), coef)
-            and np.array_equal(intercept, self.intercept_)
+            and np.array_equal(intercept.astype(coef.dtype), self.intercept_)
             and kept.fits(rule, bool(self.average))
-        )
-        if unchanged:
-            return deepcopy(kept)
+        ):
+            return kept
         return Learners(coef, self.intercept_, rule, bool(self.average))
 
     def _dense_coef(self):
         return self.coef_.toarray() if sparse.issparse(self.coef_) else self.coef_
 
     def _publish(self, learners, classes, dtype):
-        self._learners, self.classes_ = learners, classes
-        self.coef_, self.intercept_ = published(learners, dtype)
+        coef, intercept = published(learners, dtype)
+        self._memory, self.classes_ = learners.record(), classes
+        self.coef_, self.intercept_ = coef, intercept
 
     def _margin(self, rows, rule, story):
         """The margin of the weights that are kept, where they may separate the classes."""
         if not story.clean.all():
             return float("nan")
-        return geometric_margin(rows, self.coef_.astype(np.float64), self.intercept_, rule)
+        coef, intercept = self.coef_.astype(np.float64), self.intercept_.astype(np.float64)
+        return geometric_margin(rows, coef, intercept, rule)
 
     def _tell(self, story, margin, partial=False, first=True):
         mistakes = np.array(story.mistakes, dtype=np.int64).reshape(story.n_iter, -1)
@@ -459,10 +459,10 @@ class Perceptron(LinearClassifier, Estimator):
 
 
 def published(learners, dtype):
-    """coef (K, d) of X's dtype and intercept (K,), finite."""
+    """coef (K, d) and intercept (K,) of X's dtype, finite."""
     coef, intercept = learners.result()
     with np.errstate(over="ignore"):
-        coef = coef.astype(dtype)
+        coef, intercept = coef.astype(dtype), intercept.astype(dtype)
     if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
         raise ValueError(
             f"weights overflow {np.dtype(dtype).name}; divide X, sample_weight, class_weight or"

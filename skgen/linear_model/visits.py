@@ -3,13 +3,13 @@
 Shuffled rows are a weighted multiset: rows of weight zero are left out, rows that are equal, label
 included, become one with the sum of their weights, and all are put in an order that their content
 alone decides before they are shuffled. A row repeated, a row of weight two and the order of the
-rows then mean nothing (Perceptron of other packages: scikit-learn issue 16298). The order is that
-of a 64-bit hash of the numbers in a row, the same for CSR and arrays, float32 and float64; equal
-hashes are compared number by number.
+rows then mean nothing (scikit-learn issue 16298). The order is that of `seeding.order_rows`, which
+data keep that are shifted, scaled or have their columns permuted; rows of equal keys are compared
+number by number.
 
 Many rows are shuffled once by themselves and then in runs of neighbors, and, unless they are too
 many to copy, laid out in that first order: memory delivers a run twice as fast as single rows
-(1e6 x 50: 43 against 105 ns per row), and runs of randomly chosen rows serve as well.
+(1e6 x 50: 43 against 105 ns per row and epoch), and runs of randomly chosen rows serve as well.
 """
 
 import threading
@@ -22,6 +22,7 @@ from scipy import sparse
 
 from skgen.kernels import perceptron as kernels
 from skgen.rows import Rows, submit
+from skgen.seeding import order_rows
 
 # Numbers touched in one call of a kernel, some 30 ms: Ctrl-C is heard between calls.
 CALL_WORK = 2e7
@@ -135,13 +136,14 @@ def plan(rows, shuffled):
 
 def distinct_rows(rows):
     """Different rows of positive weight ordered by content, and weights (n,) or empty."""
-    hashes = hash_rows(rows)
-    order = np.argsort(hashes)
+    found = order_rows(rows)
+    order, key = found.order, found.key[found.order]
+    alike = np.flatnonzero(key[1:] == key[:-1])
+    if alike.size:
+        # Rows that differ in their label only: by label.
+        tied = np.union1d(alike, alike + 1)
+        order[tied] = order[tied][np.lexsort((rows.target[order[tied]], key[tied]))]
     weight = rows.weight
-    if weight is not None and not weight.all():
-        order = order[weight[order] > 0.0]
-    hashes = hashes[order]
-    alike = np.flatnonzero(hashes[1:] == hashes[:-1])
     equal = np.zeros(alike.size, dtype=np.uint8)
     if alike.size:
         compare = kernels.compare_csr if sparse.issparse(rows.X) else kernels.compare_dense
@@ -155,29 +157,6 @@ def distinct_rows(rows):
     merged = np.zeros(rows.n_rows)
     merged[order[first]] = np.add.reduceat(along, first)
     return order[first].astype(np.int32), merged
-
-
-def hash_rows(rows):
-    """A number (n,) uint64 for what each row holds and its target."""
-    hashes = np.empty(rows.n_rows, dtype=np.uint64)
-    if not sparse.issparse(rows.X):
-        return rows.map(_hashes, None, hashes)
-    data, indices, pointers = entries(rows.X)
-
-    def task(span):
-        begin, end = span
-        kernels.hash_csr(
-            data, indices, pointers[begin : end + 1], rows.target[begin:end], hashes[begin:end]
-        )
-
-    share_out(task, spans(rows.n_rows), rows.n_threads, threading.Event())
-    return hashes
-
-
-def _hashes(block, params):
-    hashes = np.empty(len(block), dtype=np.uint64)
-    kernels.hash_dense(block.X, block.target, hashes)
-    return hashes
 
 
 def spans(n, parts=16):

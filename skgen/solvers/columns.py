@@ -244,7 +244,8 @@ class ColumnModel:
         count, share, sums = len(order), 0.0, np.zeros(2)
         if view.free_intercept:
             order = order[order < view.n_features]
-            count, share = len(order), 1.0 / state[:, 1].sum(dtype=np.float64)
+            total = state[:, 1].sum(dtype=np.float64)
+            count, share = len(order), 1.0 / total if total > 0.0 else 0.0
             sums[0] = gradient[-1, 0]
         cross = np.zeros(len(w))
         flat = [x[:, 0] for x in (gradient, view.l1, view.l2, w, self.curvature, u)]

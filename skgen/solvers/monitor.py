@@ -80,6 +80,8 @@ class DescentMonitor:
 
     Attributes
     ----------
+    gap_share : float
+        The largest gap, as a share of tol and the objective.
     halt : callable of (value, params), or None
         Returns a reason to stop that only the model knows, or None.
     """
@@ -88,7 +90,7 @@ class DescentMonitor:
         self.max_iter, self.tol = max_iter, tol
         self.run, self.attributes, self.report = run, attributes, report
         self.history, self.gradient_norms = [], []
-        self.gap = math.inf
+        self.gap, self.gap_share = math.inf, GAP_SHARE
         self.converged = False
         self.ended = max_iter == 0
         self.halt = None
@@ -100,7 +102,7 @@ class DescentMonitor:
 
     def goal(self, value):
         """The gap at which a run at `value` has converged."""
-        return GAP_SHARE * self.tol * max(abs(value), SMALL_LOSS)
+        return self.gap_share * self.tol * max(abs(value), SMALL_LOSS)
 
     def reached(self, value, gradient_norm, gap):
         """Whether values like these end the run; records nothing."""

@@ -26,6 +26,8 @@ SMALLEST_SAMPLE = 4096
 CHOSEN_ROWS = 0.3
 # The rate of convergence is taken over so many iterations.
 WATCHED = 4
+# Gaps below this are rounding, whatever tolerance is asked for.
+ROUNDING = 1e-16
 # After so many iterations the problem counts as a hard one.
 SLOW = 60
 
@@ -48,7 +50,7 @@ def sampled(objective, w, rows, monitor, solve_sample, finish=None):
     if warm and monitor.max_iter > 0:
         w = solve_sample(objective, w, part)
     # Passes over all rows that a preconditioner costs.
-    price = CHOSEN_ROWS * rows.n_features / 4 * size / rows.n_rows
+    price = CHOSEN_ROWS * rows.n_features / 2 * size / rows.n_rows
     renew = WhenSlow(lambda w: Preconditioner(objective, w, part).solve, price)
     slow = None if finish is None else SLOW
     solution = lbfgs(
@@ -74,12 +76,14 @@ class WhenSlow:
         return self.make(w)
 
     def due(self, n_iter, gap, goal):
-        """Whether the gap would take longer to close at its present rate."""
+        """Whether closing the gap at its present rate takes so long that saving half of it pays."""
         self.gaps.append(gap)
-        if len(self.gaps) <= WATCHED:
+        # With tol=0 no gap is small enough, and one of zero has no logarithm.
+        goal = max(goal, ROUNDING)
+        if len(self.gaps) <= WATCHED or gap <= goal:
             return False
-        rate = log(self.gaps[-1 - WATCHED] / max(gap, goal)) / WATCHED
-        return gap > goal and log(gap / goal) > max(rate, 0.0) * (self.price + WATCHED)
+        rate = log(max(self.gaps[-1 - WATCHED], ROUNDING) / gap) / WATCHED
+        return log(gap / goal) > max(rate, 0.0) * (2.0 * self.price + WATCHED)
 
 
 class Preconditioner:
@@ -87,7 +91,7 @@ class Preconditioner:
 
     def __init__(self, objective, w, rows):
         self.layout = objective.layout
-        self.factors = [Factor(block) for block in objective.class_curvature(w, rows)]
+        self.factors = [Factor(block, rows.dtype) for block in objective.class_curvature(w, rows)]
 
     def by_class(self, w):
         """Parameters as (K, q): weights, then the intercept where there is one."""

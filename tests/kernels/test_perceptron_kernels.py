@@ -225,29 +225,6 @@ def test_overflow_is_counted(kernels, dtype):
     assert walker.read("overflows")[0] > 0 or not np.isfinite(walker.vector).all()
 
 
-def hashes(kernels, X, target, storage):
-    out = np.empty(len(X), dtype=np.uint64)
-    kernel = kernels.hash_dense if storage == "dense" else kernels.hash_csr
-    kernel(*matrix(X, storage), target, out)
-    return out
-
-
-def test_hash_depends_on_numbers_alone(kernels):
-    rng = np.random.default_rng(0)
-    X = rng.integers(-2, 3, size=(200, 5)).astype(float)
-    X[X == 0] = -0.0
-    target = rng.integers(0, 3, size=200).astype(np.int32)
-    expected = hashes(kernels, X, target, "dense")
-    for storage in STORAGES:
-        for dtype in (np.float64, np.float32):
-            found = hashes(kernels, np.abs(X) * np.sign(X).astype(dtype), target, storage)
-            np.testing.assert_array_equal(found, expected)
-    _, as_rows = np.unique(np.column_stack([X + 0.0, target]), axis=0, return_inverse=True)
-    same = as_rows.ravel()[:, None] == as_rows.ravel()
-    np.testing.assert_array_equal(expected[:, None] == expected, same)
-    assert (hashes(kernels, X[:, ::-1].copy(), target, "dense") != expected).any()
-
-
 @pytest.mark.parametrize("storage", STORAGES)
 def test_rows_are_compared_number_by_number(kernels, dtype, storage):
     rng = np.random.default_rng(1)
@@ -269,9 +246,6 @@ def test_stored_zeros_do_not_make_rows_different(kernels):
     one, other = np.zeros(1, np.int64), np.ones(1, np.int64)
     kernels.compare_csr(data, indices, pointers, target, one, other, equal)
     assert equal[0] == 1
-    out = np.empty(2, dtype=np.uint64)
-    kernels.hash_csr(data, indices, pointers, target, out)
-    assert out[0] == out[1]
 
 
 @pytest.mark.parametrize("storage", STORAGES)

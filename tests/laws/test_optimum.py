@@ -185,3 +185,20 @@ def test_one_row_on_the_wrong_side_is_not_called_separable():
         warnings.simplefilter("error")
         model = linear_model.LogisticRegression(C=np.inf).fit(X, y)
     assert model.converged_ and not model.separable_
+
+
+@pytest.mark.parametrize("k", [2, 3])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_tolerance_of_zero_ends_where_rounding_begins(k, container, dtype):
+    """Enough rows that a sample of them is solved first."""
+    X = overlapping(n=30_000, d=4, dtype=dtype)
+    y = labels(X, k)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        ended = linear_model.LogisticRegression(tol=0.0).fit(container(X), y)
+    fitted = linear_model.LogisticRegression(tol=1e-6).fit(container(X), y)
+    # float32 gradients are good to some 1e-7.
+    close = 1e-9 if dtype == np.float64 else 1e-6
+    assert ended.objective_history_[-1] <= fitted.objective_history_[-1] * (1 + close)
+    assert ended.n_iter_ <= 100

@@ -385,6 +385,7 @@ def test_float32_is_float64_of_the_same_numbers(arguments):
     single = Perceptron(**arguments).fit(X.astype(np.float32), y)
     double = Perceptron(**arguments).fit(X, y)
     assert single.coef_.dtype == np.float32
+    assert single.intercept_.dtype == np.float32
     np.testing.assert_array_equal(single.coef_, double.coef_.astype(np.float32))
 
 
@@ -495,11 +496,11 @@ def test_partial_fit_continues_a_fit(arguments):
 def test_partial_fit_that_fails_changes_nothing():
     X, y = blobs()
     model = Perceptron().fit(X, y)
-    coef, learners = model.coef_.copy(), model._learners
+    coef, learners = model.coef_.copy(), model._memory
     with pytest.raises(ValueError, match="overflow"):
         model.partial_fit(np.full_like(X, 1e300), y)
     np.testing.assert_array_equal(model.coef_, coef)
-    assert model._learners is learners
+    assert model._memory is learners
 
 
 def test_partial_fit_says_what_it_needs():
