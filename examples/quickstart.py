@@ -201,7 +201,7 @@ def draw(search, classifier, output):
     weights = np.vstack([np.hstack(cells[i : i + 2]) for i in range(0, 10, 2)])
     limit = np.abs(classifier.coef_).max()
     far_right.imshow(weights, cmap="RdBu_r", vmin=-limit, vmax=limit)
-    far_right.set_title("ink at red pixels speaks for 0 to 9", fontsize=10)
+    far_right.set_title("weights for 0 to 9", fontsize=10)
     far_right.set_axis_off()
     figure.savefig(output, dpi=80)
     plt.close(figure)
