@@ -36,7 +36,7 @@ def fit_by(way, monkeypatch, X, y, **arguments):
     with monkeypatch.context() as patch:
         for name, answer in WAYS[way].items():
             patch.setattr(fitting_module.LinearFit, name, lambda self, answer=answer: answer)
-        return LogisticRegression(tol=1e-9, max_iter=2000, **arguments).fit(X, y)
+        return LogisticRegression(tol=1e-11, max_iter=2000, **arguments).fit(X, y)
 
 
 @pytest.mark.parametrize("way", ["blocks", "diagonal"])
