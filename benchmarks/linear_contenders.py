@@ -201,7 +201,7 @@ TEXT_ABSOLUTE = (
 def fit_perceptron(module):
     def fit(problem, n_iter, seed):
         model = import_module(module).Perceptron(
-            max_iter=n_iter, tol=None, shuffle=True, random_state=seed
+            max_iter=n_iter, tol=None, shuffle=problem.shuffle, random_state=seed
         )
         model.fit(problem.X, problem.y)
         return (model.coef_, model.intercept_), model.n_iter_

@@ -175,17 +175,19 @@ def gap(name, title, data, peers, dtype="float64", **options):
     return Workload(name, title, problem, peers, dtype=dtype)
 
 
-def perceptron(name, title, data, n_epochs=10):
+def perceptron(name, title, data, n_epochs=10, shuffle=True):
     def problem(dtype, share):
-        return EpochProblem(*data(dtype, share), n_epochs)
+        return EpochProblem(*data(dtype, share), n_epochs, shuffle)
+
+    order = "in random order" if shuffle else "in the order given"
 
     return Workload(
         name,
-        f"Perceptron, {title}, {n_epochs} epochs in random order",
+        f"Perceptron, {title}, {n_epochs} epochs {order}",
         problem,
         linear_contenders.pair(linear_contenders.fit_perceptron),
         dtype="float64",
-        tolerance=0.05,
+        tolerance=0.3 if shuffle else 0.02,
     )
 
 
@@ -307,6 +309,8 @@ CATALOGUE = (
     ),
     perceptron("perceptron-dense", "dense 1e6x50", noisy(1_000_000, 50)),
     perceptron("perceptron-text", "CSR 200kx50k", documents),
+    perceptron("perceptron-dense-in-order", "dense 1e6x50", noisy(1_000_000, 50), shuffle=False),
+    perceptron("perceptron-text-in-order", "CSR 200kx50k", documents, shuffle=False),
     perceptron("perceptron-sms", "SMS messages", spam, n_epochs=50),
     tiny_linear("LogisticRegression"),
     tiny_linear("Perceptron"),

@@ -350,7 +350,7 @@ def add_perceptron(name, classes=2, **arguments):
         # Shuffling is keyed by the bytes of the rows.
         start=lambda X: {"shuffle": False},
         weight_units=lambda a: {"eta0": 1.0 / a, "alpha": 1e-4 * a},
-        double=("intercept_",),
+        double=("intercept_",) if PACKAGE == "sklearn" else (),
         sparse=True,
         partial_fit=True,
         transforms=False,

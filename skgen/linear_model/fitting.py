@@ -28,6 +28,8 @@ from skgen.statistics import column_moments
 
 # Squares of numbers between these have room for sums and products.
 MODERATE = {4: (1e-12, 1e12), 8: (1e-60, 1e60)}
+# A penalty stronger than this per unit of a column leaves nothing of its weight.
+STRONGEST = 1e200
 # Up to so many numbers float32 becomes float64.
 SMALL_DATA = 2**20
 # Arrays of up to so many numbers are factored where they have more columns than rows.
@@ -241,8 +243,9 @@ def row_space(rows, origin):
 def penalty_of(problem, shapes, inverse_scale):
     """Strengths in the order of the parameters; a column in other units weighs otherwise."""
     k = shapes["coef"][0]
-    l2 = [np.tile(problem.l2 * inverse_scale**2, k)]
-    l1 = [np.tile(problem.l1 * inverse_scale, k)]
+    with np.errstate(over="ignore"):
+        l2 = [np.tile(np.minimum(problem.l2 * inverse_scale * inverse_scale, STRONGEST), k)]
+        l1 = [np.tile(np.minimum(problem.l1 * inverse_scale, STRONGEST), k)]
     if "intercept" in shapes:
         l2.append(np.full(k, problem.intercept_l2))
         l1.append(np.full(k, problem.intercept_l1))
@@ -262,14 +265,18 @@ def column_scale(rows, columns):
     low, high = MODERATE[rows.dtype.itemsize]
     with np.errstate(all="ignore"):
         size = np.sqrt(columns.square / columns.weight + columns.mean**2)
-        moderate = (size < high) & ((size > low) | (size == 0.0))
+        moderate = (size < high) & (size > low)
     if moderate.all():
         return None
     if sparse.issparse(rows.X):
         largest = abs(rows.X).max(axis=0).toarray().ravel().astype(np.float64)
     else:
         largest = np.maximum(rows.X.max(axis=0), -rows.X.min(axis=0)).astype(np.float64)
-    return np.where(largest > 0.0, 2.0 ** np.ceil(np.log2(np.where(largest > 0, largest, 1))), 1.0)
+    # A column of zeros needs none either.
+    if (moderate | (largest == 0.0)).all():
+        return None
+    exponent = np.ceil(np.log2(np.where(largest > 0.0, largest, 1.0)))
+    return np.ldexp(1.0, np.clip(exponent, -1000, 1000).astype(np.int64))
 
 
 def scaled_rows(rows, scale):

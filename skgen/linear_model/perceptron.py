@@ -293,8 +293,11 @@ class Perceptron(LinearClassifier, Estimator):
             raise ValueError("early_stopping should be False with partial_fit")
         if self.class_weight == "balanced":
             raise ValueError(
-                "class_weight 'balanced' is not supported for partial_fit, which does not see all"
-                " labels; compute the weights from all of y and give them as a dict"
+                "class_weight 'balanced' is not supported for partial_fit. In order to use"
+                " 'balanced' weights, use compute_class_weight('balanced', classes=classes, y=y)."
+                " In place of y you can use a large enough sample of the full training set target"
+                " to properly estimate the class frequency distributions. Pass the resulting"
+                " weights as the class_weight parameter."
             )
         if classes is None:
             if first:

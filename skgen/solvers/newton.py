@@ -37,7 +37,8 @@ def newton(objective, w, rows, monitor):
             trial = w + length * step
             new = objective.value_gradient_hessian(trial, rows)
             allowed = value + SUFFICIENT_DECREASE * length * slope
-            if new[0] <= allowed or is_rounding(value, new[0], noise, gradient, new[1]):
+            fell = new[0] <= allowed and new[0] < value
+            if fell or is_rounding(value, new[0], noise, gradient, new[1]):
                 accepted = True
                 break
             length *= shrink(value, slope, length, new[0])
@@ -83,6 +84,8 @@ class Factor:
     """
 
     def __init__(self, matrix, dtype=np.float64):
+        if not (np.diag(matrix) >= 0.0).all():
+            raise ValueError("the Hessian has a negative direction or is not finite")
         diagonal = np.sqrt(np.diag(matrix))
         # A coordinate without curvature does not move.
         self.scale = np.where(diagonal > 0.0, 1.0 / np.where(diagonal > 0.0, diagonal, 1.0), 0.0)
