@@ -65,18 +65,18 @@ class LogisticRegression(LinearClassifier, Estimator):
         Accepted with ``solver="liblinear"`` and a squared penalty; the optimum is the same.
     tol : float, default=1e-4
         The largest slope of the mean loss at which to stop; the objective is then within
-        ``1e-3 tol`` of its own size of the optimum.
+        ``1e-3 tol`` of its own size of the optimum, by estimate.
     fit_intercept : bool, default=True
     intercept_scaling : float, default=1
         With ``solver="liblinear"`` the intercept is penalized, divided by this.
     class_weight : dict {class: weight}, "balanced" or None, default=None
         "balanced" gives all classes the same total weight.
     random_state : int, RandomState or None, default=None
-        Accepted for compatibility; nothing is drawn.
+        Accepted for compatibility; changes nothing.
     solver : {"lbfgs", "auto", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga"}
         What is minimized and refused, as in scikit-learn. How is decided by the shape: Newton's
-        method, L-BFGS preconditioned by the Hessian of a sample, or proximal Newton where
-        weights have an absolute penalty. "auto" refuses no penalty.
+        method, L-BFGS preconditioned by the Hessian of a sample or by its diagonal, or proximal
+        Newton where weights have an absolute penalty. "auto" refuses no penalty.
     max_iter : int, default=100
         Iterations over all rows.
     verbose : int, default=0
@@ -98,8 +98,9 @@ class LogisticRegression(LinearClassifier, Estimator):
         Largest slope of that at the end, per unit of a column or per its standard deviation where
         that is more (with an absolute penalty, of the smallest subgradient).
     objective_gap_ : float
-        Estimated distance of the objective from its minimum: half the squared Newton decrement,
-        or the duality gap.
+        Estimated distance of the objective from its minimum: half the squared Newton decrement
+        (L-BFGS: in its own metric, or more where the last falls promise more), or with an
+        absolute penalty the duality gap or a second-order estimate where that is smaller.
     converged_ : bool
     separable_ : bool
         Whether a plane separates the classes and nothing is penalized: there is no optimum then,
