@@ -9,7 +9,7 @@ Boyd and Vandenberghe (2004), section 9.5.
 """
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, get_lapack_funcs
 
 from skgen.solvers.solution import Solution
 
@@ -109,3 +109,12 @@ class Factor:
         """matrix^-1 gradient."""
         right = (self.scale * gradient).astype(self.factor[0].dtype, copy=False)
         return self.scale * cho_solve(self.factor, right, check_finite=False)
+
+    def inverse(self):
+        """matrix^-1 as an array: a product with it takes a fraction of the time of `solve`."""
+        lower = self.factor[0]
+        (potri,) = get_lapack_funcs(("potri",), (lower,))
+        inverse, _ = potri(lower, lower=1)
+        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        scale = self.scale.astype(inverse.dtype)
+        return scale[:, None] * inverse * scale
