@@ -21,7 +21,7 @@ from skgen.rows import Rows
 from skgen.solvers.columns import column_newton
 from skgen.solvers.diagonal import diagonal
 from skgen.solvers.monitor import DescentMonitor
-from skgen.solvers.newton import newton
+from skgen.solvers.newton import Factor, newton
 from skgen.solvers.proximal import proximal_newton
 from skgen.solvers.sampled import sample_size, sampled
 from skgen.statistics import column_moments
@@ -30,8 +30,8 @@ from skgen.statistics import column_moments
 MODERATE = {4: (1e-12, 1e12), 8: (1e-60, 1e60)}
 # A penalty stronger than this per unit of a column leaves nothing of its weight.
 STRONGEST = 1e200
-# Up to so many numbers float32 becomes float64.
-SMALL_DATA = 2**20
+# Up to so many numbers (4 MB), zeros included, float32 becomes float64 and CSR an array.
+SMALL_DATA = 2**19
 # Arrays of up to so many numbers are factored where they have more columns than rows.
 FLAT_SIZE = 2**26
 # Full Hessians are formed up to so many parameters ...
@@ -53,6 +53,10 @@ SUSPICIOUS_LOSS = 0.05
 SEPARATED = "the classes are separable and nothing is penalized"
 # A margin is positive if it is by this share of the largest score.
 CLEAR_MARGIN = 1e-9
+# A row whose margin moves by less than this share of the most is on the separating plane.
+ON_THE_PLANE = 1e-6
+# A step that moves no margin by more than this goes nowhere.
+GROWTH = 0.1
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,11 @@ class LinearProblem:
     @property
     def unpenalized(self):
         return self.l2 == self.l1 == 0.0
+
+
+def penalty_strength(C, weight):
+    """1 / (C weight), finite however small C is; 0 for infinite C."""
+    return 1.0 / max(C * weight, 1.0 / STRONGEST)
 
 
 def loss_of(n_classes, always_softmax=False):
@@ -211,17 +220,36 @@ class LinearFit:
         margins = self.rows.sum(smallest_margin, (self.objective, w))
         return margins.smallest > CLEAR_MARGIN * margins.largest
 
+    def has_no_optimum(self, w):
+        """Whether weights can grow for ever without any row getting worse.
+
+        Where the classes are separated but for rows on the plane itself, the step that Newton's
+        method would take next points along it: no margin falls in that direction.
+        """
+        if self.separates(w):
+            return True
+        if self.objective.n_parameters > HESSIAN_PARAMETERS:
+            return False
+        _, gradient, hessian = self.objective.value_gradient_hessian(w, self.rows)
+        step = -Factor(hessian).solve(gradient)
+        margins = self.rows.sum(smallest_margin, (self.objective, step))
+        # Near an optimum the step is rounding; on the way to infinity margins grow by about 1.
+        return margins.largest > GROWTH and margins.smallest >= -ON_THE_PLANE * margins.largest
+
 
 def accurate_rows(rows):
-    """The rows in float64 where that costs little; large float32 arrays stay as they are.
+    """The rows as a float64 array where that costs a few megabytes; others stay as they are.
 
     Sums over many rows average the rounding of single ones away.
     """
-    dense = not sparse.issparse(rows.X)
-    if dense and rows.dtype == np.float32 and rows.X.size <= SMALL_DATA:
+    small = rows.n_rows * rows.n_features <= SMALL_DATA
+    if sparse.issparse(rows.X) and small:
+        X = rows.X.toarray().astype(np.float64, copy=False)
+    elif rows.dtype == np.float32 and small:
         X = rows.X.astype(np.float64)
-        return Rows(X, rows.weight, rows.target, n_threads=rows.n_threads)
-    return rows
+    else:
+        return rows
+    return Rows(X, rows.weight, rows.target, n_threads=rows.n_threads)
 
 
 def interruptible(rows, n_parameters):
@@ -291,7 +319,7 @@ def scaled_rows(rows, scale):
 
 @dataclass(slots=True)
 class Margins:
-    """The smallest margin (score of the true class minus the best other) and largest score."""
+    """The smallest margin (score of the true class minus the best other), the largest by size."""
 
     smallest: float
     largest: float
@@ -319,4 +347,4 @@ def smallest_margin(block, params):
         raw[rows, target] = -np.inf
         margin = true - raw.max(axis=1)
         raw[rows, target] = true
-    return Margins(float(margin.min()), float(np.abs(raw).max()))
+    return Margins(float(margin.min()), float(np.abs(margin).max()))

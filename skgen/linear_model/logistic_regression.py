@@ -30,7 +30,7 @@ from skgen.base import (
     warn_convergence,
 )
 from skgen.linear_model.decision import LinearClassifier, linear_scores
-from skgen.linear_model.fitting import LinearFit, LinearProblem, loss_of
+from skgen.linear_model.fitting import LinearFit, LinearProblem, loss_of, penalty_strength
 from skgen.linear_model.inference import infer
 from skgen.solvers.monitor import DescentMonitor
 from skgen.statistics import column_moments
@@ -226,7 +226,7 @@ class LogisticRegression(LinearClassifier, Estimator):
                     monitor.halt = fit.halt_when_separated
                 solution = fit.solve(self._start(fit, classes), monitor)
                 run.leave_empty(extra + (not monitor.history))
-            separable = problem.unpenalized and fit.separates(solution.params)
+            separable = problem.unpenalized and fit.has_no_optimum(solution.params)
         self._set_fitted(fit, classes, solution, monitor, separable, dtype)
         task.end()
         return self
@@ -308,7 +308,7 @@ class LogisticRegression(LinearClassifier, Estimator):
 
     def _problem(self, C, l1_ratio, n_classes, weight):
         loss = loss_of(n_classes)
-        strength = 1.0 / (C * weight)
+        strength = penalty_strength(C, weight)
         intercept = 0.0
         if self.solver == "liblinear":
             intercept = strength / float(self.intercept_scaling)
@@ -350,8 +350,8 @@ class LogisticRegression(LinearClassifier, Estimator):
         if separable:
             self.stop_reason_ = "the classes are separable and nothing is penalized"
             warn_convergence(
-                "A plane separates the classes and C=inf penalizes nothing, so the likelihood has"
-                " no maximum: coef_ separates the rows, but its length means nothing. Choose a"
+                "A plane separates the classes (rows may lie on it) and C=inf penalizes nothing, so"
+                " the likelihood has no maximum: the length of coef_ means nothing. Choose a"
                 " finite C."
             )
         elif not solution.converged and "callback" not in solution.reason:
