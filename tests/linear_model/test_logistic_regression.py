@@ -170,7 +170,7 @@ def test_separation_with_rows_on_the_plane_is_named_too(model, k):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_overlapping_classes_are_not_called_separable(seed):
-    X, y = data(60, 4, 2, seed=seed, noise=1.0)
+    X, y = data(60, 4, 2, seed=seed, noise=5.0)
     y[:2] = [0, 1]
     X[0] = X[1]
     fitted = LogisticRegression(C=np.inf).fit(X, y)
