@@ -9,6 +9,8 @@ EXAMPLES = DOC.parent / "examples"
 PICTURES = {
     "quickstart.png": "quickstart.py",
     "seeding.png": "cluster/plot_seeding.py",
+    "logistic_regression.png": "linear_model/plot_logistic_regression.py",
+    "softmax_training.png": "linear_model/plot_softmax_training.py",
     "perceptron.png": "linear_model/plot_perceptron.py",
     "covariance_structures.png": "mixture/plot_covariance_structures.py",
 }

@@ -1,4 +1,4 @@
-"""skgen in one go: choose a mixture of handwritten digits, keep it, and draw new digits from it.
+"""skgen in one go: choose a mixture of handwritten digits, draw new ones from it, and read digits.
 
 Run it with `python examples/quickstart.py`. It uses the digits that come with scikit-learn, takes
 well under a minute on two cores and prints where it leaves its picture.
@@ -23,11 +23,13 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression as SklearnRegression
 from sklearn.mixture import GaussianMixture as SklearnMixture
 from sklearn.model_selection import GridSearchCV, KFold, train_test_split
 from sklearn.pipeline import Pipeline
 
 import skgen
+from skgen.linear_model import LogisticRegression, SoftmaxRegression
 from skgen.mixture import GaussianMixture
 
 GRID = {
@@ -46,8 +48,8 @@ np.save(folder + "/scores.npy", model.score_samples(np.load(folder + "/rows.npy"
 
 def main(output):
     print(f"skgen {skgen.__version__}, kernels for {skgen.kernels.simd}")
-    X, _ = load_digits(return_X_y=True)
-    X_train, X_test = train_test_split(X, test_size=0.25, random_state=0)
+    X, y = load_digits(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.25, random_state=0)
     search = choose(X_train)
     best = search.best_estimator_
     settings = ", ".join(
@@ -57,7 +59,8 @@ def main(output):
     print(f"  {story(best['mixture'])}")
     compare_with_scikit_learn(best, X_train, X_test)
     check_pickle(best, X_test)
-    draw(search, output)
+    classifier = classify(X_train, X_test, y_train, y_test)
+    draw(search, classifier, output)
     print(f"picture: {output}")
 
 
@@ -137,11 +140,45 @@ def check_pickle(model, X):
     print(f"pickled and loaded in a new process: {len(X)} scores identical")
 
 
-def draw(search, output):
-    """Means and new digits of the winner, beside the scores that made it win."""
+def classify(X_train, X_test, y_train, y_test):
+    """Read the digits: to the optimum as scikit-learn's class, and by minibatches."""
+    print("reading digits by linear scores, C=0.01:")
+    for name, estimator in (("scikit-learn", SklearnRegression), ("skgen", LogisticRegression)):
+        begin = time.perf_counter()
+        with warnings.catch_warnings():
+            # Said below by the number of iterations and the objective.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model = estimator(C=0.01).fit(X_train, y_train)
+        milliseconds = 1e3 * (time.perf_counter() - begin)
+        print(
+            f"  {name:12} objective {objective(model, X_train, y_train):.6f}"
+            f" after {model.n_iter_[0]} iterations in {milliseconds:.1f} ms;"
+            f" {model.score(X_test, y_test):.3f} of new digits right"
+        )
+    print(f"  skgen stopped: {model.stop_reason_}")
+    batches = SoftmaxRegression(
+        C=0.01, solver="nesterov", learning_rate="cosine", learning_rate_init=0.002,
+        batch_size=50, early_stopping=True, random_state=0,
+    ).fit(X_train / 4, y_train)  # fmt: skip
+    print(
+        f"  minibatches, columns divided by 4: {batches.score(X_test / 4, y_test):.3f} right after"
+        f" {batches.n_iter_} epochs; {batches.stop_reason_}"
+    )
+    return model
+
+
+def objective(model, X, y):
+    """Mean loss plus penalty: what both packages minimize."""
+    logs = model.predict_log_proba(X)
+    penalty = 0.5 * np.square(model.coef_).sum() / (model.C * len(y))
+    return penalty - logs[np.arange(len(y)), y].mean()
+
+
+def draw(search, classifier, output):
+    """Means and new digits of the winner, the scores that made it win, weights that read digits."""
     best = search.best_estimator_
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(9, 4), width_ratios=[1.05, 1], layout="constrained"
+    figure, (left, right, far_right) = plt.subplots(
+        1, 3, figsize=(11, 4), width_ratios=[1.05, 1, 0.5], layout="constrained"
     )
     left.imshow(family_portrait(best["pca"], best["mixture"]), cmap="gray_r", vmin=0, vmax=16)
     left.axvline(8.9, color="tab:orange", linewidth=1.5)
@@ -159,6 +196,13 @@ def draw(search, output):
     right.set_xlabel("components")
     right.set_title("held-out log-likelihood per digit", fontsize=10)
     right.legend(frameon=False)
+    cells = np.full((10, 9, 9), np.nan)
+    cells[:, :8, :8] = classifier.coef_.reshape(10, 8, 8)
+    weights = np.vstack([np.hstack(cells[i : i + 2]) for i in range(0, 10, 2)])
+    limit = np.abs(classifier.coef_).max()
+    far_right.imshow(weights, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    far_right.set_title("weights for 0 to 9", fontsize=10)
+    far_right.set_axis_off()
     figure.savefig(output, dpi=80)
     plt.close(figure)
 

@@ -37,6 +37,7 @@ from sklearn.utils.validation import (
 )
 
 from skgen import __version__
+from skgen.labels import encode_labels
 from skgen.rows import Rows, one_blas_thread, thread_count
 
 try:
@@ -212,31 +213,6 @@ def class_factors(class_weight, classes, y, weight=None):
             f" {factors.tolist()[:10]}; they must be finite, none negative and not all zero"
         )
     return factors
-
-
-# Integer labels are counted in a table of at most so many entries; others are sorted.
-LABEL_TABLE = 2**16
-
-
-def encode_labels(y):
-    """The sorted classes of y (n,) and the number of each label among them, int32."""
-    if y.dtype.kind == "b":
-        y = y.view(np.uint8)
-        classes, codes = encode_labels(y)
-        return classes.astype(bool), codes
-    if y.dtype.kind in "iu" and len(y):
-        low, high = y.min(), y.max()
-        span = int(high) - int(low) + 1
-        if span <= LABEL_TABLE:
-            wide = y.astype(np.int64) if y.dtype.kind == "i" else y
-            offsets = (wide - low).astype(np.int32)
-            present = np.bincount(offsets, minlength=span) > 0
-            numbers = np.flatnonzero(present)
-            table = np.zeros(span, dtype=np.int32)
-            table[numbers] = np.arange(len(numbers))
-            return numbers.astype(y.dtype) + low, table[offsets]
-    classes, codes = np.unique(y, return_inverse=True)
-    return classes, codes.astype(np.int32)
 
 
 def _codes_among(classes, found, codes):

@@ -16,12 +16,13 @@ VALUES = {"statistics", "distributions", "losses", "penalties", "networks", "see
 LAYERS = {
     "kernels": set(),
     "rows": set(),
+    "labels": set(),
     "parameters": set(),
     **{name: {"kernels", "rows", "parameters"} for name in VALUES},
     "objectives": VALUES | {"kernels", "rows", "parameters"},
     "residuals": VALUES | {"kernels", "rows", "parameters"},
     "solvers": {"kernels", "rows", "parameters"},
-    "base": {"rows", "parameters"},
+    "base": {"labels", "rows", "parameters"},
 }
 PACKAGES = ("cluster", "linear_model", "mixture")
 FOUNDATION = set(LAYERS) | {"callbacks"}

@@ -255,6 +255,7 @@ from sklearn.exceptions import ConvergenceWarning
 warnings.simplefilter("ignore", ConvergenceWarning)
 
 import sklearn.base
+import sklearn.model_selection
 from sklearn.pipeline import make_pipeline
 sys.modules["sklearn.callback"] = None
 import skgen.base

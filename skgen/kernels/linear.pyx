@@ -27,12 +27,6 @@ cdef extern from "linear.h" nogil:
     double logistic_pass_double(
         const double *, Py_ssize_t, Py_ssize_t, const double *, const double *, double,
         const double *, const int32_t *, double *, double *, double *, int *)
-    void product_pass_float(
-        const float *, Py_ssize_t, Py_ssize_t, const float *, const double *, const double *,
-        double *, int *)
-    void product_pass_double(
-        const double *, Py_ssize_t, Py_ssize_t, const double *, const double *, const double *,
-        double *, int *)
     double softmax_pass_float(
         const float *, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float *, const double *,
         const double *, const double *, const int32_t *, double *, double *, int *)
@@ -98,28 +92,6 @@ def add_logistic_hessian(
     if failed:
         raise MemoryError
     return value
-
-
-def add_curvature_product(
-    const floating[:, ::1] X,
-    const floating[::1] origin,
-    const double[::1] curvature,
-    const double[::1] direction,
-    double[::1] product,  # out, (d + 1), added to
-):
-    """sum c (z, 1) <(z, 1), direction>: the Hessian of any one-score loss times (d + 1) numbers."""
-    cdef int failed
-    with nogil:
-        if floating is float:
-            product_pass_float(
-                &X[0, 0], X.shape[0], X.shape[1], &origin[0], &curvature[0], &direction[0],
-                &product[0], &failed)
-        else:
-            product_pass_double(
-                &X[0, 0], X.shape[0], X.shape[1], &origin[0], &curvature[0], &direction[0],
-                &product[0], &failed)
-    if failed:
-        raise MemoryError
 
 
 def add_softmax(

@@ -562,25 +562,6 @@ static double T(logistic_pass)(const REAL *X, ptrdiff_t n, ptrdiff_t d, const RE
     return value;
 }
 
-/* product += (z, 1)' (curvature * ((z, 1) direction)) */
-static void T(product_pass)(const REAL *X, ptrdiff_t n, ptrdiff_t d, const REAL *origin,
-                            const double *curvature, const double *direction, double *product,
-                            int *failed) {
-    T(Pass) p;
-    *failed = !T(open_pass)(&p, X, n, d, 1, origin, direction, direction + d, curvature, NULL,
-                            T(GRADIENT));
-    if (*failed) return;
-    for (ptrdiff_t start = 0; start < n; start += CHUNK) {
-        const ptrdiff_t rows = n - start < CHUNK ? n - start : CHUNK;
-        T(stage_chunk)(&p, start, rows);
-        T(score_chunk)(&p, rows);
-        for (ptrdiff_t r = 0; r < CHUNK; r++) p.residual[r] = p.weight_chunk[r] * p.raw[r];
-        T(add_intercepts)(&p, product);
-        T(add_gradient)(&p, rows);
-    }
-    T(close_pass)(&p, product);
-}
-
 /* pairs[k (k + 1) / 2 + l] (d + 1, d + 1), lower triangles, += s p_k (delta_kl - p_l) z z'. */
 static void T(add_pairs)(const T(Pass) *p, ptrdiff_t rows, double *pairs) {
     const ptrdiff_t size = p->d + 1;

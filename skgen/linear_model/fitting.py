@@ -21,15 +21,17 @@ from skgen.rows import Rows
 from skgen.solvers.columns import column_newton
 from skgen.solvers.diagonal import diagonal
 from skgen.solvers.monitor import DescentMonitor
-from skgen.solvers.newton import newton
+from skgen.solvers.newton import Factor, newton
 from skgen.solvers.proximal import proximal_newton
 from skgen.solvers.sampled import sample_size, sampled
 from skgen.statistics import column_moments
 
 # Squares of numbers between these have room for sums and products.
 MODERATE = {4: (1e-12, 1e12), 8: (1e-60, 1e60)}
-# Up to so many numbers float32 becomes float64.
-SMALL_DATA = 2**20
+# A penalty stronger than this per unit of a column leaves nothing of its weight.
+STRONGEST = 1e200
+# Up to so many numbers (4 MB), zeros included, float32 becomes float64 and CSR an array.
+SMALL_DATA = 2**19
 # Arrays of up to so many numbers are factored where they have more columns than rows.
 FLAT_SIZE = 2**26
 # Full Hessians are formed up to so many parameters ...
@@ -54,6 +56,10 @@ SUSPICIOUS_LOSS = 0.05
 SEPARATED = "the classes are separable and nothing is penalized"
 # A margin is positive if it is by this share of the largest score.
 CLEAR_MARGIN = 1e-9
+# A row whose margin moves by less than this share of the most is on the separating plane.
+ON_THE_PLANE = 1e-6
+# A step that moves no margin by more than this goes nowhere.
+GROWTH = 0.1
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,11 @@ class LinearProblem:
     @property
     def unpenalized(self):
         return self.l2 == self.l1 == 0.0
+
+
+def penalty_strength(C, weight):
+    """1 / (C weight), finite however small C is; 0 for infinite C."""
+    return 1.0 / max(C * weight, 1.0 / STRONGEST)
 
 
 def loss_of(n_classes, always_softmax=False):
@@ -219,17 +230,36 @@ class LinearFit:
         margins = self.rows.sum(smallest_margin, (self.objective, w))
         return margins.smallest > CLEAR_MARGIN * margins.largest
 
+    def has_no_optimum(self, w):
+        """Whether weights can grow for ever without any row getting worse.
+
+        Where the classes are separated but for rows on the plane itself, the step that Newton's
+        method would take next points along it: no margin falls in that direction.
+        """
+        if self.separates(w):
+            return True
+        if self.objective.n_parameters > HESSIAN_PARAMETERS:
+            return False
+        _, gradient, hessian = self.objective.value_gradient_hessian(w, self.rows)
+        step = -Factor(hessian).solve(gradient)
+        margins = self.rows.sum(smallest_margin, (self.objective, step))
+        # Near an optimum the step is rounding; on the way to infinity margins grow by about 1.
+        return margins.largest > GROWTH and margins.smallest >= -ON_THE_PLANE * margins.largest
+
 
 def accurate_rows(rows):
-    """The rows in float64 where that costs little; large float32 arrays stay as they are.
+    """The rows as a float64 array where that costs a few megabytes; others stay as they are.
 
     Sums over many rows average the rounding of single ones away.
     """
-    dense = not sparse.issparse(rows.X)
-    if dense and rows.dtype == np.float32 and rows.X.size <= SMALL_DATA:
+    small = rows.n_rows * rows.n_features <= SMALL_DATA
+    if sparse.issparse(rows.X) and small:
+        X = rows.X.toarray().astype(np.float64, copy=False)
+    elif rows.dtype == np.float32 and small:
         X = rows.X.astype(np.float64)
-        return Rows(X, rows.weight, rows.target, n_threads=rows.n_threads)
-    return rows
+    else:
+        return rows
+    return Rows(X, rows.weight, rows.target, n_threads=rows.n_threads)
 
 
 def interruptible(rows, n_parameters):
@@ -251,8 +281,9 @@ def row_space(rows, origin):
 def penalty_of(problem, shapes, inverse_scale):
     """Strengths in the order of the parameters; a column in other units weighs otherwise."""
     k = shapes["coef"][0]
-    l2 = [np.tile(problem.l2 * inverse_scale**2, k)]
-    l1 = [np.tile(problem.l1 * inverse_scale, k)]
+    with np.errstate(over="ignore"):
+        l2 = [np.tile(np.minimum(problem.l2 * inverse_scale * inverse_scale, STRONGEST), k)]
+        l1 = [np.tile(np.minimum(problem.l1 * inverse_scale, STRONGEST), k)]
     if "intercept" in shapes:
         l2.append(np.full(k, problem.intercept_l2))
         l1.append(np.full(k, problem.intercept_l1))
@@ -272,14 +303,18 @@ def column_scale(rows, columns):
     low, high = MODERATE[rows.dtype.itemsize]
     with np.errstate(all="ignore"):
         size = np.sqrt(columns.square / columns.weight + columns.mean**2)
-        moderate = (size < high) & ((size > low) | (size == 0.0))
+        moderate = (size < high) & (size > low)
     if moderate.all():
         return None
     if sparse.issparse(rows.X):
         largest = abs(rows.X).max(axis=0).toarray().ravel().astype(np.float64)
     else:
         largest = np.maximum(rows.X.max(axis=0), -rows.X.min(axis=0)).astype(np.float64)
-    return np.where(largest > 0.0, 2.0 ** np.ceil(np.log2(np.where(largest > 0, largest, 1))), 1.0)
+    # A column of zeros needs none either.
+    if (moderate | (largest == 0.0)).all():
+        return None
+    exponent = np.ceil(np.log2(np.where(largest > 0.0, largest, 1.0)))
+    return np.ldexp(1.0, np.clip(exponent, -1000, 1000).astype(np.int64))
 
 
 def scaled_rows(rows, scale):
@@ -294,7 +329,7 @@ def scaled_rows(rows, scale):
 
 @dataclass(slots=True)
 class Margins:
-    """The smallest margin (score of the true class minus the best other) and largest score."""
+    """The smallest margin (score of the true class minus the best other), the largest by size."""
 
     smallest: float
     largest: float
@@ -322,4 +357,4 @@ def smallest_margin(block, params):
         raw[rows, target] = -np.inf
         margin = true - raw.max(axis=1)
         raw[rows, target] = true
-    return Margins(float(margin.min()), float(np.abs(raw).max()))
+    return Margins(float(margin.min()), float(np.abs(margin).max()))

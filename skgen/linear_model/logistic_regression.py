@@ -30,7 +30,7 @@ from skgen.base import (
     warn_convergence,
 )
 from skgen.linear_model.decision import LinearClassifier, linear_scores
-from skgen.linear_model.fitting import LinearFit, LinearProblem, loss_of
+from skgen.linear_model.fitting import LinearFit, LinearProblem, loss_of, penalty_strength
 from skgen.linear_model.inference import infer
 from skgen.solvers.monitor import DescentMonitor
 from skgen.statistics import column_moments
@@ -65,18 +65,18 @@ class LogisticRegression(LinearClassifier, Estimator):
         Accepted with ``solver="liblinear"`` and a squared penalty; the optimum is the same.
     tol : float, default=1e-4
         The largest slope of the mean loss at which to stop; the objective is then within
-        ``1e-3 tol`` of its own size of the optimum.
+        ``1e-3 tol`` of its own size of the optimum, by estimate.
     fit_intercept : bool, default=True
     intercept_scaling : float, default=1
         With ``solver="liblinear"`` the intercept is penalized, divided by this.
     class_weight : dict {class: weight}, "balanced" or None, default=None
         "balanced" gives all classes the same total weight.
     random_state : int, RandomState or None, default=None
-        Accepted for compatibility; nothing is drawn.
+        Accepted for compatibility; changes nothing.
     solver : {"lbfgs", "auto", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga"}
         What is minimized and refused, as in scikit-learn. How is decided by the shape: Newton's
-        method, L-BFGS preconditioned by the Hessian of a sample, or proximal Newton where
-        weights have an absolute penalty. "auto" refuses no penalty.
+        method, L-BFGS preconditioned by the Hessian of a sample or by its diagonal, or proximal
+        Newton where weights have an absolute penalty. "auto" refuses no penalty.
     max_iter : int, default=100
         Iterations over all rows.
     verbose : int, default=0
@@ -98,8 +98,9 @@ class LogisticRegression(LinearClassifier, Estimator):
         Largest slope of that at the end, per unit of a column or per its standard deviation where
         that is more (with an absolute penalty, of the smallest subgradient).
     objective_gap_ : float
-        Estimated distance of the objective from its minimum: half the squared Newton decrement,
-        or the duality gap.
+        Estimated distance of the objective from its minimum: half the squared Newton decrement
+        (L-BFGS: in its own metric, or more where the last falls promise more), or with an
+        absolute penalty the duality gap or a second-order estimate where that is smaller.
     converged_ : bool
     separable_ : bool
         Whether a plane separates the classes and nothing is penalized: there is no optimum then,
@@ -225,7 +226,7 @@ class LogisticRegression(LinearClassifier, Estimator):
                     monitor.halt = fit.halt_when_separated
                 solution = fit.solve(self._start(fit, classes), monitor)
                 run.leave_empty(extra + (not monitor.history))
-            separable = problem.unpenalized and fit.separates(solution.params)
+            separable = problem.unpenalized and fit.has_no_optimum(solution.params)
         self._set_fitted(fit, classes, solution, monitor, separable, dtype)
         task.end()
         return self
@@ -307,7 +308,7 @@ class LogisticRegression(LinearClassifier, Estimator):
 
     def _problem(self, C, l1_ratio, n_classes, weight):
         loss = loss_of(n_classes)
-        strength = 1.0 / (C * weight)
+        strength = penalty_strength(C, weight)
         intercept = 0.0
         if self.solver == "liblinear":
             intercept = strength / float(self.intercept_scaling)
@@ -349,8 +350,8 @@ class LogisticRegression(LinearClassifier, Estimator):
         if separable:
             self.stop_reason_ = "the classes are separable and nothing is penalized"
             warn_convergence(
-                "A plane separates the classes and C=inf penalizes nothing, so the likelihood has"
-                " no maximum: coef_ separates the rows, but its length means nothing. Choose a"
+                "A plane separates the classes (rows may lie on it) and C=inf penalizes nothing, so"
+                " the likelihood has no maximum: the length of coef_ means nothing. Choose a"
                 " finite C."
             )
         elif not solution.converged and "callback" not in solution.reason:

@@ -95,7 +95,7 @@ class Perceptron(LinearClassifier, Estimator):
         ``1 + n_iter_ * n``, as scikit-learn counts.
     n_mistakes_ : int
         Mistakes in all epochs and problems.
-    mistake_history_ : int64 ndarray of shape (n_iter_, 1), or (n_iter_, K) for one-vs-rest
+    mistake_history_ : int64 ndarray of shape (epochs, 1), or (epochs, K) for one-vs-rest
         Mistakes per epoch and problem; -1 for a problem that had ended.
     objective_history_ : list of float
         Mean loss, and penalty, met in each epoch, summed over the problems.

@@ -33,7 +33,7 @@ from skgen.base import (
     warn_convergence,
 )
 from skgen.linear_model.decision import LinearClassifier, linear_scores
-from skgen.linear_model.fitting import LinearFit, LinearProblem
+from skgen.linear_model.fitting import LinearFit, LinearProblem, penalty_strength
 from skgen.linear_model.softmax_batches import SoftmaxBatches, accuracy, some_rows
 from skgen.losses import SoftmaxLoss
 from skgen.solvers.holdout import hold_out
@@ -424,7 +424,7 @@ class SoftmaxRegression(LinearClassifier, Estimator):
 
     def _fit_by_passes(self, rows, classes, start, run):
         """The optimum, by the solver that suits the shape."""
-        T, strength = self.temperature, 1.0 / (self.C * rows.weight_sum)
+        T, strength = self.temperature, penalty_strength(self.C, rows.weight_sum)
         columns = column_moments(rows)
         require_finite(self, rows.X, columns.finite)
         problem = LinearProblem(
@@ -443,7 +443,7 @@ class SoftmaxRegression(LinearClassifier, Estimator):
         monitor = DescentMonitor(self.max_iter, self.tol, run, fitted, report)
         inner = () if start is None else (start[0] / T, start[1] / T)
         solution = fit.solve(fit.start(*inner), monitor)
-        separable = problem.unpenalized and fit.separates(solution.params)
+        separable = problem.unpenalized and fit.has_no_optimum(solution.params)
         self._set(fitted(solution.params))
         self._forget_training()
         self.gradient_norm_ = monitor.gradient_norms[-1] if monitor.gradient_norms else np.inf
@@ -497,7 +497,7 @@ class SoftmaxRegression(LinearClassifier, Estimator):
             self._warn_unconverged("Increase max_iter or tol, or let the learning rate fall.")
 
     def _batches(self, rows, n_classes):
-        strength = 1.0 / (self.C * rows.weight_sum)
+        strength = penalty_strength(self.C, rows.weight_sum)
         return SoftmaxBatches(
             rows,
             n_classes,

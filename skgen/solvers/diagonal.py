@@ -43,7 +43,7 @@ class Doubling:
     def __call__(self, w):
         return self.make(w)
 
-    def due(self, n_iter, gap, goal):
+    def due(self, n_iter, gap, goal, left):
         """Whether it is time."""
         if n_iter < self.next:
             return False

@@ -43,7 +43,7 @@ def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, renew=No
         Steps that are remembered; 2 (memory) vectors of p numbers.
     precondition : callable of g (p,), or None
         A symmetric positive definite approximation of the inverse Hessian, times g.
-    renew : callable of w with a method due(n_iter, gap, goal), or None
+    renew : callable of w with a method due(n_iter, gap, goal, left), or None
         A new `precondition` for there, asked for after iterations that are `due`.
     max_steps : int, or None
         Return after so many iterations, whatever the monitor says.
@@ -85,7 +85,8 @@ def lbfgs(objective, w, rows, monitor, *, memory=10, precondition=None, renew=No
             break
         n_iter = len(monitor.history)
         goal = monitor.goal(here.value)
-        if renew is not None and n_iter < last and renew.due(n_iter - first, gap, goal):
+        left = last - n_iter
+        if renew is not None and left and renew.due(n_iter - first, gap, goal, left):
             pairs.precondition = renew(here.w)
             direction = pairs.descend(here.gradient)
     return Solution(

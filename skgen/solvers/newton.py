@@ -9,7 +9,7 @@ Boyd and Vandenberghe (2004), section 9.5.
 """
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, get_lapack_funcs
 
 from skgen.solvers.solution import Solution
 
@@ -37,7 +37,8 @@ def newton(objective, w, rows, monitor):
             trial = w + length * step
             new = objective.value_gradient_hessian(trial, rows)
             allowed = value + SUFFICIENT_DECREASE * length * slope
-            if new[0] <= allowed or is_rounding(value, new[0], noise, gradient, new[1]):
+            fell = new[0] <= allowed and new[0] < value
+            if fell or is_rounding(value, new[0], noise, gradient, new[1]):
                 accepted = True
                 break
             length *= shrink(value, slope, length, new[0])
@@ -83,6 +84,8 @@ class Factor:
     """
 
     def __init__(self, matrix, dtype=np.float64):
+        if not (np.diag(matrix) >= 0.0).all():
+            raise ValueError("the Hessian has a negative direction or is not finite")
         diagonal = np.sqrt(np.diag(matrix))
         # A coordinate without curvature does not move.
         self.scale = np.where(diagonal > 0.0, 1.0 / np.where(diagonal > 0.0, diagonal, 1.0), 0.0)
@@ -106,3 +109,12 @@ class Factor:
         """matrix^-1 gradient."""
         right = (self.scale * gradient).astype(self.factor[0].dtype, copy=False)
         return self.scale * cho_solve(self.factor, right, check_finite=False)
+
+    def inverse(self):
+        """matrix^-1 as an array: a product with it takes a fraction of the time of `solve`."""
+        lower = self.factor[0]
+        (potri,) = get_lapack_funcs(("potri",), (lower,))
+        inverse, _ = potri(lower, lower=1)
+        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        scale = self.scale.astype(inverse.dtype)
+        return scale[:, None] * inverse * scale

@@ -25,7 +25,7 @@ SMALLEST_SAMPLE = 4096
 # share has curvature to speak of, which makes it cheaper.
 CHOSEN_ROWS = 0.3
 # The rate of convergence is taken over so many iterations.
-WATCHED = 4
+WATCHED = 6
 # Gaps below this are rounding, whatever tolerance is asked for.
 ROUNDING = 1e-16
 # After so many iterations the problem counts as a hard one.
@@ -75,23 +75,31 @@ class WhenSlow:
         self.gaps.clear()
         return self.make(w)
 
-    def due(self, n_iter, gap, goal):
-        """Whether closing the gap at its present rate takes so long that saving half of it pays."""
-        self.gaps.append(gap)
-        # With tol=0 no gap is small enough, and one of zero has no logarithm.
+    def due(self, n_iter, gap, goal, left):
+        """Whether the rest takes too long at the present rate.
+
+        That is longer than the `left` iterations; or so long that saving half of it pays for a
+        preconditioner, once the present one has paid for itself.
+        """
+        # Estimated gaps jump up and down; the smallest so far do not. With tol=0 none is small
+        # enough, and one of zero has no logarithm.
+        smallest = min([max(gap, ROUNDING), *self.gaps[-1:]])
+        self.gaps.append(smallest)
         goal = max(goal, ROUNDING)
-        if len(self.gaps) <= WATCHED or gap <= goal:
+        if len(self.gaps) <= WATCHED or smallest <= goal:
             return False
-        rate = log(max(self.gaps[-1 - WATCHED], ROUNDING) / gap) / WATCHED
-        return log(gap / goal) > max(rate, 0.0) * (2.0 * self.price + WATCHED)
+        rate = log(self.gaps[-1 - WATCHED] / smallest) / WATCHED
+        rest = log(smallest / goal) / max(rate, 1e-9)
+        return rest > left or (len(self.gaps) > self.price and rest > 2.0 * self.price)
 
 
 class Preconditioner:
-    """Blocks of the Hessian, one per class, each with its Cholesky factor."""
+    """Inverses of blocks of the Hessian, one per class, (K, q, q)."""
 
     def __init__(self, objective, w, rows):
         self.layout = objective.layout
-        self.factors = [Factor(block, rows.dtype) for block in objective.class_curvature(w, rows)]
+        blocks = objective.class_curvature(w, rows)
+        self.inverses = np.stack([Factor(block, rows.dtype).inverse() for block in blocks])
 
     def by_class(self, w):
         """Parameters as (K, q): weights, then the intercept where there is one."""
@@ -103,11 +111,8 @@ class Preconditioner:
 
     def solve(self, gradient):
         """About H^-1 gradient."""
-        per_class = [
-            factor.solve(part)
-            for factor, part in zip(self.factors, self.by_class(gradient), strict=True)
-        ]
-        steps = np.array(per_class)
+        slopes = self.by_class(gradient).astype(self.inverses.dtype, copy=False)
+        steps = np.matmul(self.inverses, slopes[:, :, None])[:, :, 0]
         d = self.layout.shapes["coef"][1]
         parts = {"coef": steps[:, :d]}
         if steps.shape[1] > d:

@@ -131,18 +131,6 @@ def test_softmax_hessian_agrees_with_its_twin(kernels, dtype, shape, classes):
     close(result[2], hessian, np.tile(second, (classes, classes)), tolerance)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_curvature_product_is_hessian_times_direction(kernels, dtype, shape):
-    problem = Problem(*shape, 2, dtype)
-    _, _, hessian, curvature = problem.expected_logistic()
-    random = np.random.default_rng(1)
-    direction = random.normal(size=shape[1] + 1).astype(dtype).astype(np.float64)
-    product = np.zeros(shape[1] + 1)
-    kernels.add_curvature_product(problem.X, problem.origin, curvature, direction, product)
-    scale = problem.natural_scale()[1] @ np.abs(direction)
-    close(product, hessian @ direction, scale, TOLERANCE[dtype])
-
-
 def test_results_are_added(kernels, dtype):
     problem = Problem(70, 9, 3, dtype)
     _, gradient, hessian = problem.logistic(kernels, hessian=True)

@@ -82,7 +82,7 @@ def test_history_has_one_value_per_iteration_of_the_best_run(entry):
     assert isinstance(fitted.stop_reason_, str) and fitted.stop_reason_
 
 
-@pytest.mark.parametrize(**entries(lambda entry: "inertia_" in entry.parameters))
+@pytest.mark.parametrize(**entries(lambda e: e.direction == -1 and "inertia_" in e.parameters))
 def test_inertia_is_the_weighted_squared_distance_to_the_nearest_center(entry):
     X = overlapping()
     weight = np.random.default_rng(0).uniform(size=len(X))

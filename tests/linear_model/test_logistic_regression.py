@@ -36,7 +36,7 @@ def fit_by(way, monkeypatch, X, y, **arguments):
     with monkeypatch.context() as patch:
         for name, answer in WAYS[way].items():
             patch.setattr(fitting_module.LinearFit, name, lambda self, answer=answer: answer)
-        return LogisticRegression(tol=1e-9, max_iter=2000, **arguments).fit(X, y)
+        return LogisticRegression(tol=1e-11, max_iter=2000, **arguments).fit(X, y)
 
 
 @pytest.mark.parametrize("way", ["blocks", "diagonal"])
@@ -153,3 +153,32 @@ def test_an_absolute_penalty_leaves_zeros_exactly_zero():
     assert {0, 1} <= set(used) and len(used) < 15
     assert model.sparsify().coef_.nnz == len(used)
     np.testing.assert_array_equal(model.predict(X), model.densify().predict(X))
+
+
+@pytest.mark.parametrize("model", [LogisticRegression, SoftmaxRegression])
+@pytest.mark.parametrize("k", [2, 3])
+def test_separation_with_rows_on_the_plane_is_named_too(model, k):
+    """Both classes of one step share its border, so no plane separates them strictly."""
+    X = np.repeat(np.arange(2.0 * k), 5)[:, None]
+    y = np.repeat(np.arange(2 * k) // 2, 5)
+    X[y == 1] -= 1.0
+    with pytest.warns(ConvergenceWarning, match="separates"):
+        fitted = model(C=np.inf).fit(X, y)
+    assert not fitted.converged_
+    assert np.isfinite(fitted.coef_).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_overlapping_classes_are_not_called_separable(seed):
+    X, y = data(60, 4, 2, seed=seed, noise=5.0)
+    y[:2] = [0, 1]
+    X[0] = X[1]
+    fitted = LogisticRegression(C=np.inf).fit(X, y)
+    assert fitted.converged_ and not fitted.separable_
+
+
+def test_c_too_small_to_divide_by_gives_the_class_shares():
+    X, y = data(60, 3, 2)
+    fitted = LogisticRegression(C=5e-324).fit(X, y)
+    np.testing.assert_allclose(fitted.predict_proba(X)[:, 1], y.mean(), rtol=1e-9)
+    assert np.isfinite(fitted.objective_history_).all()

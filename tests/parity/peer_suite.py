@@ -28,7 +28,6 @@ OF_PERCEPTRONS = {
     "test_fit_then_partial_fit",
     "test_input_format",
     "test_late_onset_averaging_not_reached",
-    "test_multi_core_gridsearch_and_early_stopping",
     "test_multiple_fit",
     "test_n_iter_no_change",
     "test_partial_fit_binary",

@@ -112,7 +112,7 @@ class Renewal:
         self.asked.append(w)
         return np.copy
 
-    def due(self, n_iter, gap, goal):
+    def due(self, n_iter, gap, goal, left):
         self.gaps.append((gap, goal))
         return n_iter in self.after
 

@@ -109,3 +109,13 @@ def test_factor_in_float32_is_a_preconditioner():
 def test_factor_refuses_what_is_not_finite():
     with pytest.raises(ValueError, match="finite"):
         Factor(np.array([[1.0, 0.0], [0.0, -1.0]]) * 1e3)
+
+
+def test_inverse_is_what_solve_multiplies_by():
+    rng = np.random.default_rng(3)
+    root = rng.normal(size=(5, 12))
+    scale = np.geomspace(1e-6, 1e6, 5)
+    factor = Factor(scale[:, None] * (root @ root.T) * scale)
+    gradient = rng.normal(size=5)
+    np.testing.assert_allclose(factor.inverse() @ gradient, factor.solve(gradient), rtol=1e-10)
+    np.testing.assert_allclose(factor.inverse(), factor.inverse().T, rtol=1e-15)
