@@ -38,17 +38,11 @@ def sweep_columns(X, h, gradient, l1, l2, w, order, u, step_scores, level, share
     u, scores, stays = u.copy(), step_scores.copy(), []
     cross = X.T @ h
     bend = (X * X).T @ h - share * cross**2 + l2
-    waiting = list(order)
-    i = 0
-    while i < len(waiting):
-        j = waiting[i]
+    for j in order:
         slope = gradient[j] + l2[j] * (u[j] - w[j]) + X[:, j] @ (h * scores)
         slope -= share * cross[j] * level
         if u[j] == 0.0 and abs(slope) <= l1[j]:
-            waiting[i] = waiting[-1]
-            waiting.pop()
             continue
-        i += 1
         stays.append(j)
         change = soft_threshold(bend[j] * u[j] - slope, l1[j]) / bend[j] - u[j]
         u[j] += change

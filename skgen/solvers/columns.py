@@ -4,8 +4,9 @@
 
 The Hessian X'MX is never formed: moving one weight changes the scores X D of the rows where its
 column is not zero. A model is swept while the sweeps still gain, over the columns that are not
-at rest, and rebuilt at the parameters it led to. `view` is a `skgen.residuals.RowView`. Yuan, Ho
-and Lin (2012).
+at rest, and rebuilt at the parameters it led to. A run is stopped on the duality gap or on an
+estimate, whichever is less: no certificate (see `GapEstimate`). `view` is a
+`skgen.residuals.RowView`. Yuan, Ho and Lin (2012).
 """
 
 from dataclasses import dataclass
@@ -22,8 +23,9 @@ from skgen.solvers.solution import Solution
 # A model is left when a sweep gains less than this share of what all its sweeps gained.
 WORTHWHILE = 0.2
 SWEEPS = 20
-# Columns that are swept one after another as they lie in memory.
+# Columns that are swept one after another as they lie in memory, where there are many runs.
 RUN = 8
+MANY_RUNS = 64
 # Newton steps that bring a free intercept to its optimum, and how near.
 INTERCEPT_STEPS = 4
 BALANCED = 1e-13
@@ -256,9 +258,10 @@ class ColumnModel:
 
         The same order in every model moves what all columns share into the same few first ones.
         """
-        firsts = np.arange(0, len(order), RUN)
+        run = max(1, min(RUN, len(order) // MANY_RUNS))
+        firsts = np.arange(0, len(order), run)
         self.random.shuffle(firsts)
-        places = (firsts[:, None] + np.arange(RUN)).ravel()
+        places = (firsts[:, None] + np.arange(run)).ravel()
         return order[places[places < len(order)]]
 
     def start_one(self, gradient, w, u, state, order):

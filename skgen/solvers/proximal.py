@@ -7,8 +7,9 @@ the model to the last digit however badly it is conditioned; the two alternate u
 solved as well as the outer step deserves. The step is shortened until J falls enough (Armijo),
 so near the optimum, where the zeros no longer change, this is Newton's method.
 
-A run is stopped on the duality gap. Friedman, Hastie and Tibshirani (2010); Lee, Sun and
-Saunders (2014).
+A run is stopped on the duality gap, or on half the squared Newton decrement where that is less and
+full steps converge quadratically. Friedman, Hastie and Tibshirani (2010); Lee, Sun and Saunders
+(2014).
 """
 
 from functools import cached_property

@@ -139,6 +139,27 @@ def test_row_derivatives_are_those_of_the_losses(coordinate, k, size):
         np.testing.assert_allclose(state[:, 2 * k], weight, rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("n", [1, 8, 35])
+def test_logistic_pass_is_a_product_the_loss_and_a_product(coordinate, dtype, index, n):
+    random = np.random.default_rng(n)
+    X, coef = sparse_rows(n, 9, dtype=dtype, density=0.8), random.standard_normal(9)
+    target, weight = random.integers(0, 2, n).astype(np.int32), random.uniform(0.0, 2.0, n)
+    raw, residual = np.full((n, 1), np.nan), np.full((n, 1), np.nan)
+    state, total = np.full((n, 2), np.nan, dtype=np.float32), np.ones((9, 1))
+    pieces = X.data, X.indices.astype(index), X.indptr.astype(index)
+    value = coordinate.logistic_pass(
+        *pieces, target, weight, coef, raw, residual, state, total, 0.5
+    )
+    np.testing.assert_allclose(raw[:, 0], X.astype(float) @ coef + 0.5, rtol=1e-12, atol=1e-14)
+    slope, bend = np.empty((n, 1)), np.empty((n, 2), dtype=np.float32)
+    assert value == coordinate.logistic_rows(raw, target, weight, slope, bend)
+    np.testing.assert_array_equal(residual, slope)
+    np.testing.assert_array_equal(state, bend)
+    np.testing.assert_allclose(total, 1.0 + X.astype(float).T @ slope, rtol=1e-12, atol=1e-14)
+
+
 @pytest.mark.parametrize("with_intercept", [False, True])
 def test_sweep_columns_equals_its_twin(coordinate, with_intercept):
     n, d = 60, 12

@@ -8,8 +8,9 @@ from sklearn.preprocessing import StandardScaler
 from skgen.objectives import LinearObjective
 from skgen.residuals import RowView
 from skgen.rows import Rows, one_blas_thread
-from skgen.solvers.columns import column_newton, conjugate_gradients
+from skgen.solvers.columns import ColumnModel, column_newton, conjugate_gradients
 from skgen.solvers.monitor import DescentMonitor
+from skgen.solvers.proximal import proximal_newton
 from tests.solvers.test_proximal import Run, load, optimality, problem
 from tests.solvers.test_proximal import solve as solve_with_hessian
 
@@ -176,3 +177,39 @@ def test_conjugate_gradients_leave_still_what_has_no_curvature():
     found = conjugate_gradients(lambda x: matrix @ x, target, inverse)
     assert found[2] == 0.0
     assert np.linalg.norm(matrix @ found - target) <= 0.2 * np.linalg.norm(target)
+
+
+def test_runs_of_columns_in_every_order_hold_each_column_once():
+    model = ColumnModel(RowView(*sparse_problem(*text(), 1.0)))
+    for n in (0, 1, 7, 8, 9, 250):
+        order = np.arange(n, dtype=np.int32)
+        first, second = model.shuffled(order), model.shuffled(order)
+        np.testing.assert_array_equal(np.sort(first), order)
+        np.testing.assert_array_equal(np.sort(second), order)
+    assert (first != second).any()
+
+
+def test_one_pass_over_the_rows_is_the_passes_one_by_one():
+    X, y = text(70_000, 50)
+    for fit_intercept in (False, True):
+        objective, rows = sparse_problem(X, y, 1.0, fit_intercept=fit_intercept)
+        if fit_intercept:
+            objective.penalty.l1[-1] = 1e-3
+        view = RowView(objective, rows)
+        V = np.random.default_rng(0).standard_normal((50 + fit_intercept, 1))
+        raw, by_row, gradient = view.visit(V)
+        np.testing.assert_allclose(raw, view.scores(V), rtol=1e-12, atol=1e-13)
+        assert by_row.loss == pytest.approx(view.evaluate(raw).loss, rel=1e-13)
+        np.testing.assert_allclose(gradient, view.gradient(by_row.residual), rtol=1e-9)
+
+
+def test_another_solver_goes_on_after_the_limit():
+    X, y = text()
+    objective, rows = sparse_problem(X, y, 10.0)
+    monitor = DescentMonitor(300, 1e-12, Run(), lambda params: {})
+    solution = column_newton(RowView(objective, rows), np.zeros(301), monitor, limit=3)
+    assert (len(monitor.history), monitor.ended, solution.converged) == (3, False, False)
+    finished = proximal_newton(objective, solution.params, rows, monitor)
+    assert finished.converged, finished.reason
+    assert np.all(np.diff(finished.history) <= 1e-14)
+    assert optimality(objective, rows, finished.params) <= 2e-12
