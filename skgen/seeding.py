@@ -316,8 +316,11 @@ def _count_masses(block, search):
     return Total(mass)
 
 
-def order_rows(rows):
-    """The `RowOrder` of `rows`: four passes over them and one sort."""
+def order_rows(rows, remember=False):
+    """The `RowOrder` of `rows`: four passes over them and one sort.
+
+    To `remember` two numbers per row, for the while, saves one pass.
+    """
     mean, scale = center_and_scale(rows)
     *skew, bound = rows.sum(_skewness, (mean, scale)).value
     # Quadratic phases: as good as random numbers here, and without a generator's state.
@@ -325,7 +328,8 @@ def order_rows(rows):
     length = np.abs(skew).max()
     if length > NEGLIGIBLE_SKEWNESS * bound:
         directions[0] = skew / length
-    plane = mean, scale, directions
+    known = np.empty((2, rows.n_rows)) if remember else None
+    plane = mean, scale, directions, known
     bounds = rows.sum(_bounds_of_projections, plane).value
     key = rows.map(_keys, (plane, bounds), np.empty(rows.n_rows, dtype=np.uint64))
     order = np.argsort(key)
@@ -406,8 +410,8 @@ def _skewness(block, params):
 
 
 def _projections(block, plane):
-    mean, scale, directions = plane
-    first, second = np.empty((2, len(block)))
+    mean, scale, directions, known = plane
+    first, second = np.empty((2, len(block))) if known is None else known[:, block.span]
     if sparse.issparse(block.X):
         kernels.sparse.project(*entries(block.X), scale, *directions, first, second)
     else:
@@ -422,10 +426,12 @@ def _bounds_of_projections(block, plane):
 
 
 def _keys(block, params):
-    # Projected again rather than remembered: two numbers per row would be most of the memory.
     plane, bounds = params
+    known = plane[-1]
+    # Projected again where two numbers per row would be most of the memory.
+    projections = _projections(block, plane) if known is None else known[:, block.span]
     key = np.empty(len(block), dtype=np.uint64)
-    kernels.seeding.combine_keys(*_projections(block, plane), bounds, key)
+    kernels.seeding.combine_keys(*projections, bounds, key)
     return key
 
 

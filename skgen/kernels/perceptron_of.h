@@ -264,7 +264,7 @@ INLINE int T(visit_classes)(const lesson *p, ptrdiff_t i, T(row) row, const int 
 INLINE ptrdiff_t T(walk)(const lesson *p, const int storage, const int penalty,
                          const int multiclass) {
     ptrdiff_t width = p->d * (ptrdiff_t)sizeof(REAL);
-    ptrdiff_t ahead = storage == DENSE ? 1 + BYTES_AHEAD / width : 8;
+    ptrdiff_t ahead = storage == DENSE ? 1 + BYTES_AHEAD / width : ROWS_AHEAD;
     for (ptrdiff_t t = p->begin; t < p->end; t++) {
         ptrdiff_t i = p->order[t];
         if (t + ahead < p->end) T(fetch_row)(p, p->order[t + ahead], storage);
@@ -324,7 +324,7 @@ static int T(same_rows)(const lesson *p, ptrdiff_t a, ptrdiff_t b) {
 static void T(gather)(const lesson *p, ptrdiff_t begin, ptrdiff_t end, REAL *data, void *indices,
                       const void *indptr) {
     const int storage = p->storage, width = storage == CSR_NARROW ? 4 : 8;
-    ptrdiff_t ahead = 8;
+    ptrdiff_t ahead = ROWS_AHEAD;
     for (ptrdiff_t t = begin; t < end; t++) {
         if (t + ahead < end) T(fetch_row)(p, p->order[t + ahead], storage);
         T(row) row = T(row_at)(p, p->order[t], storage);

@@ -127,7 +127,7 @@ class Run:
         """One pass; the mistakes of every unit, -1 where it has stopped before."""
         training, learners = self.training, self.learners
         if training.generator is not None and epoch > 1:
-            training.course.shuffle(training.generator)
+            training.course.shuffle(training.generator, epoch - 1)
         learners.begin_epoch()
         pocket = training.pocket and training.validation is None
         walk(training.course, training.rule, learners, active, self.consider if pocket else None)

@@ -7,9 +7,11 @@ rows then mean nothing (scikit-learn issue 16298). The order is that of `seeding
 data keep that are shifted, scaled or have their columns permuted; rows of equal keys are compared
 number by number.
 
-Many rows are shuffled once by themselves and then in runs of neighbors, and, unless they are too
-many to copy, laid out in that first order: memory delivers a run twice as fast as single rows
-(1e6 x 50: 43 against 105 ns per row and epoch), and runs of randomly chosen rows serve as well.
+Many rows are shuffled once by themselves and then in runs of neighbors, which serve as well, and,
+unless they are too many to copy, laid out in that first order: memory delivers a run faster than
+single rows. Rows of CSR cost half as much in runs, so they are laid out at the start; dense rows,
+which are fetched ahead of their turn (1e6 x 50: 43 against 85 ns per row and epoch), in long fits
+only, because where the system has to find new memory the copy takes as long as 20 epochs.
 """
 
 import threading
@@ -35,8 +37,9 @@ ROWS_FOR_RUNS = 2**16
 RUN_ROWS = 256
 # Bytes of X that may be laid out anew; fewer are in a cache, more are left where they are.
 BYTES_TO_LAY_OUT = 2**24, 2**30
-# Epochs that pay for it.
+# Epochs that pay for it: of CSR those to come, of dense rows those that have been.
 EPOCHS_TO_LAY_OUT = 4
+EPOCHS_BEFORE_LAYING_OUT = 24
 NONE = np.empty(0)
 
 
@@ -64,32 +67,40 @@ class Course:
         return replace(self, order=np.ascontiguousarray(self.order[positions]))
 
     def begin(self, generator, n_epochs):
-        """Shuffle for the first time; many rows are laid out anew where epochs pay for it."""
+        """Shuffle for the first time, for up to `n_epochs`."""
         kernels.shuffle(generator, self.order)
         if self.order.size < ROWS_FOR_RUNS:
             return
-        smallest, largest = BYTES_TO_LAY_OUT
-        size = sum(part.nbytes for part in entries(self.rows.X))
-        if smallest <= size <= largest and n_epochs >= EPOCHS_TO_LAY_OUT:
+        self.cut()
+        if sparse.issparse(self.rows.X) and n_epochs >= EPOCHS_TO_LAY_OUT:
             self.lay_out()
+
+    def cut(self):
+        """Make runs of the rows in their present order."""
         n_runs = -(-self.order.size // RUN_ROWS)
         self.runs = np.full(n_runs * RUN_ROWS, -1, dtype=np.int32)
         self.runs[: self.order.size] = self.order
         self.runs = self.runs.reshape(n_runs, RUN_ROWS)
 
     def lay_out(self):
-        """Copy the rows in the order of their visits."""
-        order, rows = self.order, self.rows
+        """Copy the rows in the order that was cut into runs, unless they are few or too many."""
+        smallest, largest = BYTES_TO_LAY_OUT
+        if not smallest <= sum(part.nbytes for part in entries(self.rows.X)) <= largest:
+            return
+        order, rows = self.runs.ravel()[: self.order.size], self.rows
         X = laid_out(rows.X, rows.target, order, self.n_threads)
         self.weight, self.share = (a[order] if a.size else a for a in (self.weight, self.share))
         self.rows = Rows(X, None, rows.target[order], rows.n_threads)
         self.order = np.arange(order.size, dtype=np.int32)
+        self.cut()
 
-    def shuffle(self, generator):
-        """Put the rows, or runs of rows, in a new order."""
+    def shuffle(self, generator, n_done):
+        """Put the rows, or runs of rows, in a new order after `n_done` epochs."""
         if self.runs is None:
             kernels.shuffle(generator, self.order)
             return
+        if not sparse.issparse(self.rows.X) and n_done == EPOCHS_BEFORE_LAYING_OUT:
+            self.lay_out()
         numbers = np.arange(len(self.runs), dtype=np.int32)
         kernels.shuffle(generator, numbers)
         order = self.runs.take(numbers, axis=0).ravel()
@@ -136,7 +147,7 @@ def plan(rows, shuffled):
 
 def distinct_rows(rows):
     """Different rows of positive weight ordered by content, and weights (n,) or empty."""
-    found = order_rows(rows)
+    found = order_rows(rows, remember=True)
     order, key = found.order, found.key[found.order]
     alike = np.flatnonzero(key[1:] == key[:-1])
     if alike.size:

@@ -343,6 +343,7 @@ def test_layout_in_memory_does_not_matter(monkeypatch, form, weighted):
     X[np.random.default_rng(0).random(X.shape) < 0.3] = 0.0
     weight = np.random.default_rng(1).uniform(0, 2, n) if weighted else None
     fits = []
+    monkeypatch.setattr(visits, "EPOCHS_BEFORE_LAYING_OUT", 3)
     for smallest in (0, 2**40):
         monkeypatch.setattr(visits, "BYTES_TO_LAY_OUT", (smallest, 2**41))
         fits.append(Perceptron(max_iter=6, tol=None, n_jobs=2).fit(form(X), y, None, None, weight))
@@ -357,8 +358,8 @@ def test_runs_visit_every_row_once():
     course, generator = visits.plan(rows, True), np.array([1], dtype=np.uint64)
     course.begin(generator, 1)
     orders = []
-    for _ in range(3):
-        course.shuffle(generator)
+    for n_done in range(1, 4):
+        course.shuffle(generator, n_done)
         orders.append(course.order)
         np.testing.assert_array_equal(np.sort(course.order), np.arange(n))
     assert (orders[0] != orders[1]).any()
