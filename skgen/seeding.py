@@ -322,7 +322,9 @@ def order_rows(rows, remember=False):
     To `remember` two numbers per row, for the while, saves one pass.
     """
     mean, scale = center_and_scale(rows)
-    *skew, bound = rows.sum(_skewness, (mean, scale)).value
+    # Where squares overflow, as in rows of 1e300, no skewness is found and none is needed.
+    with np.errstate(over="ignore", invalid="ignore"):
+        *skew, bound = rows.sum(_skewness, (mean, scale)).value
     # Quadratic phases: as good as random numbers here, and without a generator's state.
     directions = np.cos(np.sqrt([[2.0], [3.0]]) * np.arange(1.0, rows.n_features + 1.0) ** 2)
     length = np.abs(skew).max()

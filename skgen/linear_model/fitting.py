@@ -168,7 +168,8 @@ class LinearFit:
             coef = coef @ self.basis.T
         scale = 1.0 if self.scale is None else self.scale
         limit = np.finfo(dtype).max
-        coef = np.clip(coef / scale, -limit, limit).astype(dtype)
+        with np.errstate(over="ignore"):
+            coef = np.clip(coef / scale, -limit, limit).astype(dtype)
         if self.origin is not None:
             # Of the rounded weights, so that scores near the origin keep their digits.
             intercept -= (coef.astype(np.float64) * scale) @ self.origin.astype(np.float64)

@@ -311,15 +311,24 @@ class Perceptron(LinearClassifier, Estimator):
             )
         return classes
 
+    def _by_class(self, rows, classes):
+        """Factors of the classes."""
+        if self.class_weight is None:
+            return np.ones(len(classes))
+        balanced = self.class_weight == "balanced" and self.shuffle
+        return class_factors(
+            self.class_weight, classes, classes[rows.target], rows.weight if balanced else None
+        )
+
+    def _plan(self, rows, rule):
+        """The course over the rows; of two classes the weights count as those of their rows."""
+        weighs = self.class_weight is not None and len(rule.gain) == 1
+        return plan(rows, self.shuffle, rule.gain[0] if weighs else None)
+
     def _rule(self, rows, classes):
         """What a visit does."""
         n_classes = len(classes)
-        by_class = np.ones(n_classes)
-        if self.class_weight is not None:
-            balanced = self.class_weight == "balanced" and self.shuffle
-            by_class = class_factors(
-                self.class_weight, classes, classes[rows.target], rows.weight if balanced else None
-            )
+        by_class = self._by_class(rows, classes)
         multiclass = self.multi_class == "multinomial" and n_classes > 2
         if n_classes == 2:
             gain, positive = by_class[None], [1]
@@ -339,7 +348,7 @@ class Perceptron(LinearClassifier, Estimator):
     def _training(self, rows, rule, **limits):
         """The course over the rows, and those held out."""
         stream = check_random_state(self.random_state)
-        course, validation, generator = plan(rows, self.shuffle), None, None
+        course, validation, generator = self._plan(rows, rule), None, None
         if self.shuffle:
             generator = stream.randint(2**63, size=1, dtype=np.uint64)
         if self.early_stopping:

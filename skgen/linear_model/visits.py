@@ -130,8 +130,11 @@ def laid_out(X, target, order, n_threads):
     return sparse.csr_array((values, columns, new), shape=(order.size, X.shape[1]))
 
 
-def plan(rows, shuffled):
-    """The `Course` over `rows`: as a multiset if `shuffled`, else as they stand in the file."""
+def plan(rows, shuffled, by_class=None):
+    """The `Course` over `rows`: as a multiset if `shuffled`, else as they stand in the file.
+
+    Factors `by_class` count as weights where the order depends on them.
+    """
     if rows.n_rows > np.iinfo(np.int32).max:
         raise ValueError(
             f"X has {rows.n_rows} rows; Perceptron numbers at most {np.iinfo(np.int32).max},"
@@ -141,13 +144,22 @@ def plan(rows, shuffled):
     if not shuffled:
         order = np.arange(rows.n_rows, dtype=np.int32)
         return Course(rows, order, weight, NONE, rows.n_threads)
-    order, weight = distinct_rows(rows)
+    order, weight = distinct_rows(rows, by_class)
     return Course(rows, order, weight, weight, rows.n_threads)
 
 
-def distinct_rows(rows):
+def weighted(rows, by_class):
+    """The rows, each with its weight times the factor of its class."""
+    if by_class is None:
+        return rows
+    factor = by_class[rows.target]
+    weight = factor if rows.weight is None else rows.weight * factor
+    return Rows(rows.X, weight, rows.target, n_threads=rows.n_threads) if weight.any() else rows
+
+
+def distinct_rows(rows, by_class=None):
     """Different rows of positive weight ordered by content, and weights (n,) or empty."""
-    found = order_rows(rows, remember=True)
+    found = order_rows(weighted(rows, by_class), remember=True)
     order, key = found.order, found.key[found.order]
     alike = np.flatnonzero(key[1:] == key[:-1])
     if alike.size:
