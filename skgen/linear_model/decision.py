@@ -72,6 +72,18 @@ class LinearClassifier(ClassifierMixin):
             self.coef_ = self.coef_.toarray()
         return self
 
+    def _last_parameters(self, shape):
+        """coef_ and intercept_ to continue from with `warm_start`, None without."""
+        if not self.warm_start or not hasattr(self, "coef_"):
+            return None
+        self.densify()
+        if self.coef_.shape != shape:
+            raise ValueError(
+                f"warm_start=True continues from coef_ of shape {self.coef_.shape}, but X and y"
+                f" ask for {shape}; refit with warm_start=False"
+            )
+        return self.coef_.astype(np.float64), self.intercept_.astype(np.float64)
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True

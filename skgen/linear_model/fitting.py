@@ -54,6 +54,10 @@ SAMPLE_TOL = 0.03
 # Without a penalty, separation is looked for once the mean loss is below this.
 SUSPICIOUS_LOSS = 0.05
 SEPARATED = "the classes are separable and nothing is penalized"
+NO_OPTIMUM = (
+    "A plane separates the classes (rows may lie on it) and C=inf penalizes nothing, so the"
+    " likelihood has no maximum: the length of coef_ means nothing. Choose a finite C."
+)
 # A margin is positive if it is by this share of the largest score.
 CLEAR_MARGIN = 1e-9
 # A row whose margin moves by less than this share of the most is on the separating plane.
@@ -88,9 +92,9 @@ def penalty_strength(C, weight):
     return 1.0 / max(C * weight, 1.0 / STRONGEST)
 
 
-def loss_of(n_classes, always_softmax=False):
+def loss_of(n_classes):
     """The log loss of two classes, the softmax loss of more."""
-    return SoftmaxLoss() if always_softmax or n_classes != 2 else LogLoss()
+    return LogLoss() if n_classes == 2 else SoftmaxLoss()
 
 
 class LinearFit:
@@ -178,7 +182,9 @@ class LinearFit:
         return coef, np.clip(intercept, -limit, limit).astype(dtype)
 
     def solve(self, w, monitor):
-        """Minimize; the `Solution`."""
+        """Minimize; the `Solution`. Without a penalty, separated classes end the run."""
+        if self.problem.unpenalized:
+            monitor.halt = self.halt_when_separated
         if not self.objective.penalty.smooth:
             return self.solve_absolute(w, monitor)
         if not self.forms_hessian() and (sparse.issparse(self.rows.X) or self.is_wide()):

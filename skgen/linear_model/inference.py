@@ -13,7 +13,7 @@ import numpy as np
 from scipy.linalg import pinvh
 from scipy.special import ndtr, ndtri
 
-from skgen.losses import SoftmaxLoss
+from skgen.linear_model.fitting import loss_of
 from skgen.objectives import LinearObjective
 from skgen.penalties import ElasticNet
 from skgen.rows import one_blas_thread
@@ -86,7 +86,7 @@ def infer(model, X, y, sample_weight, reference):
             model, rows, columns, 1.0 / penalty_C
         )
     covariance = inverse_on_range(information)
-    covariance = moved_origin(objective, columns, covariance)
+    covariance = moved_origin(objective, covariance)
     coef = np.asarray(model.coef_, dtype=np.float64)
     intercept = np.asarray(model.intercept_, dtype=np.float64)
     labels = classes[1:] if len(coef) == 1 else classes
@@ -133,7 +133,7 @@ def observed_information(model, rows, columns, strength):
     """The Hessian of the negative log posterior about centered columns; its objective; log L."""
     coef = np.asarray(model.coef_, dtype=np.float64)
     intercept = np.asarray(model.intercept_, dtype=np.float64)
-    loss = SoftmaxLoss() if len(coef) > 1 else model_loss(model)
+    loss = loss_of(len(model.classes_))
     k, d = coef.shape
     size = k * d + (k if model.fit_intercept else 0)
     l2 = np.zeros(size)
@@ -155,13 +155,6 @@ def observed_information(model, rows, columns, strength):
     return hessian * rows.weight_sum, objective, -value * rows.weight_sum
 
 
-def model_loss(model):
-    """The loss of a model with one row of weights."""
-    from skgen.linear_model.fitting import loss_of
-
-    return loss_of(len(model.classes_))
-
-
 def inverse_on_range(information):
     """The inverse, or the pseudo-inverse where scores of all classes may shift together."""
     scale = np.sqrt(np.diag(information))
@@ -173,7 +166,7 @@ def inverse_on_range(information):
     return pinvh(information, rtol=SINGULAR)
 
 
-def moved_origin(objective, columns, covariance):
+def moved_origin(objective, covariance):
     """The covariance of weights and intercepts of raw columns from that of centered ones."""
     if objective.origin is None:
         return covariance

@@ -30,7 +30,14 @@ from skgen.base import (
     warn_convergence,
 )
 from skgen.linear_model.decision import LinearClassifier, linear_scores
-from skgen.linear_model.fitting import LinearFit, LinearProblem, loss_of, penalty_strength
+from skgen.linear_model.fitting import (
+    NO_OPTIMUM,
+    SEPARATED,
+    LinearFit,
+    LinearProblem,
+    loss_of,
+    penalty_strength,
+)
 from skgen.linear_model.inference import infer
 from skgen.solvers.monitor import DescentMonitor
 from skgen.statistics import column_moments
@@ -222,9 +229,7 @@ class LogisticRegression(LinearClassifier, Estimator):
                     lambda w: fitted_parameters(fit, w, dtype) | {"classes_": classes},
                     report if self.verbose else None,
                 )
-                if problem.unpenalized:
-                    monitor.halt = fit.halt_when_separated
-                solution = fit.solve(self._start(fit, classes), monitor)
+                solution = fit.solve(self._start(fit), monitor)
                 run.leave_empty(extra + (not monitor.history))
             separable = problem.unpenalized and fit.has_no_optimum(solution.params)
         self._set_fitted(fit, classes, solution, monitor, separable, dtype)
@@ -322,19 +327,12 @@ class LogisticRegression(LinearClassifier, Estimator):
             intercept_l1=intercept * l1_ratio,
         )
 
-    def _start(self, fit, classes):
+    def _start(self, fit):
         """Parameters of the last fit with `warm_start`, where they fit."""
-        known = self.warm_start and hasattr(self, "coef_")
-        if not known:
-            return fit.start() if self.max_iter > 0 else np.zeros(fit.objective.n_parameters)
-        self.densify()
-        shape = fit.objective.layout.shapes["coef"]
-        if self.coef_.shape != shape:
-            raise ValueError(
-                f"warm_start=True continues from coef_ of shape {self.coef_.shape}, but X and y"
-                f" ask for {shape}; refit with warm_start=False"
-            )
-        return fit.start(self.coef_, self.intercept_)
+        last = self._last_parameters((fit.problem.n_outputs, self.n_features_in_))
+        if last is not None:
+            return fit.start(*last)
+        return fit.start() if self.max_iter > 0 else np.zeros(fit.objective.n_parameters)
 
     def _set_fitted(self, fit, classes, solution, monitor, separable, dtype):
         self.classes_ = classes
@@ -348,12 +346,8 @@ class LogisticRegression(LinearClassifier, Estimator):
         self.converged_ = solution.converged and not separable
         self.stop_reason_ = solution.reason
         if separable:
-            self.stop_reason_ = "the classes are separable and nothing is penalized"
-            warn_convergence(
-                "A plane separates the classes (rows may lie on it) and C=inf penalizes nothing, so"
-                " the likelihood has no maximum: the length of coef_ means nothing. Choose a"
-                " finite C."
-            )
+            self.stop_reason_ = SEPARATED
+            warn_convergence(NO_OPTIMUM)
         elif not solution.converged and "callback" not in solution.reason:
             text = UNCONVERGED.get(self.solver, UNCONVERGED_OTHERWISE)
             warn_convergence(

@@ -33,7 +33,13 @@ from skgen.base import (
     warn_convergence,
 )
 from skgen.linear_model.decision import LinearClassifier, linear_scores
-from skgen.linear_model.fitting import LinearFit, LinearProblem, penalty_strength
+from skgen.linear_model.fitting import (
+    NO_OPTIMUM,
+    SEPARATED,
+    LinearFit,
+    LinearProblem,
+    penalty_strength,
+)
 from skgen.linear_model.softmax_batches import SoftmaxBatches, accuracy, some_rows
 from skgen.losses import SoftmaxLoss
 from skgen.solvers.holdout import hold_out
@@ -289,7 +295,7 @@ class SoftmaxRegression(LinearClassifier, Estimator):
                 "SoftmaxRegression needs samples of at least 2 classes in the data, but the data"
                 f" contains only one class: {classes[0]!r}"
             )
-        start = self._start(rows, classes)
+        start = self._last_parameters((len(classes), rows.n_features))
         task = FitTask(self, X, y, sample_weight, max_iter=self.max_iter)
         with one_blas_thread(rows), task.restart() as run:
             if self.solver == "auto":
@@ -381,19 +387,6 @@ class SoftmaxRegression(LinearClassifier, Estimator):
             raise ValueError(f"classes must name at least 2 classes, got {classes.tolist()}")
         return classes
 
-    def _start(self, rows, classes):
-        """coef and intercept of the last fit with `warm_start`, or None."""
-        if not self.warm_start or not hasattr(self, "coef_"):
-            return None
-        self.densify()
-        shape = (len(classes), rows.n_features)
-        if self.coef_.shape != shape:
-            raise ValueError(
-                f"warm_start=True continues from coef_ of shape {self.coef_.shape}, but X and y"
-                f" ask for {shape}; refit with warm_start=False"
-            )
-        return self.coef_.astype(np.float64), self.intercept_.astype(np.float64)
-
     def _refuse_validation(self, X_val, y_val):
         if self.early_stopping or X_val is not None or y_val is not None:
             raise ValueError(
@@ -451,12 +444,8 @@ class SoftmaxRegression(LinearClassifier, Estimator):
             solution.history, solution.n_iter, solution.converged and not separable, solution.reason
         )
         if separable:
-            self.stop_reason_ = "the classes are separable and nothing is penalized"
-            warn_convergence(
-                "Planes separate the classes and C=inf penalizes nothing, so the likelihood has no"
-                " maximum: coef_ separates the rows, but its length means nothing. Choose a finite"
-                " C."
-            )
+            self.stop_reason_ = SEPARATED
+            warn_convergence(NO_OPTIMUM)
         else:
             self._warn_unconverged("Increase max_iter or tol.")
 
