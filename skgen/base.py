@@ -24,7 +24,6 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions, validate_params
 from sklearn.utils.multiclass import check_classification_targets
@@ -228,6 +227,9 @@ def _codes_among(classes, found, codes):
 
 def split_stratified(labels, share, random_state):
     """Positions of the rows to train on and of a `share` to hold out, drawn class by class."""
+    # Fifty milliseconds that only early stopping needs.
+    from sklearn.model_selection import StratifiedShuffleSplit
+
     splitter = StratifiedShuffleSplit(test_size=share, random_state=random_state)
     return next(splitter.split(np.zeros((len(labels), 1)), labels))
 
