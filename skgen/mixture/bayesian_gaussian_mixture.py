@@ -323,6 +323,9 @@ default="dirichlet_process"
             STRUCTURES[self.covariance_type], self._fitted_params(), known, others, values
         )
 
+    def _cause(self):
+        return f", covariance_prior_={np.array2string(np.asarray(self.covariance_prior_), threshold=9)}"
+
     def _copy_priors(self, fitted, structure, columns):
         given.copy_prior(self, fitted, structure, columns)
 

@@ -55,6 +55,8 @@ from skgen.statistics import column_moments, observed_moments
 # A floor below this share of a component's variances changes the likelihood less than EM's
 # usual tolerance does; above it the E-step takes the floor into account.
 MATERIAL_FLOOR = 1e-2
+# Objectives of two starts that differ by a smaller share are equal.
+TIE = 1e-10
 
 
 class MixtureEstimator(
@@ -220,7 +222,7 @@ class MixtureEstimator(
                 sequential=not self._parallel(n_init),
             )
             solutions = self._runs(task, model, training, given, continued, n_init)
-            best = max(solutions, key=lambda solution: solution.value)
+            best = first_best(solutions)
         self._set_fitted(model, best, rows.weight_sum)
         if not best.converged and self.max_iter > 0 and "callback" not in best.reason:
             warn_convergence(
@@ -284,6 +286,10 @@ class MixtureEstimator(
             scale=np.where(deviations > 0.0, deviations, 1.0),
         )
 
+    def _cause(self):
+        """What else a message on singular components should name."""
+        return ""
+
     def _parallel(self, n_init):
         """How many starts run at a time."""
         return min(n_init, thread_count(self.n_jobs)) if self.n_jobs is not None else 1
@@ -320,7 +326,8 @@ class MixtureEstimator(
                 " empirical covariance (for instance caused by singleton or collapsed samples)."
                 " Try to decrease the number of components, increase reg_covar, or scale the"
                 f" input data. Here {failures[0]}; n_components={self.n_components},"
-                f" covariance_type={self.covariance_type!r}, reg_covar={self.reg_covar:g}."
+                f" covariance_type={self.covariance_type!r}, reg_covar={self.reg_covar:g}"
+                f"{self._cause()}."
             ) from failures[0]
         if sound and failures:
             warn_convergence(
@@ -776,6 +783,15 @@ def fitted_attributes(structure, dtype, params):
         "precisions_cholesky_": factors,
         "precisions_": structure.precisions(params.factors).astype(dtype),
     }
+
+
+def first_best(solutions):
+    """The first of the solutions of largest value; rounding does not decide among equals."""
+    best = solutions[0]
+    for solution in solutions[1:]:
+        if solution.value > best.value + TIE * max(1.0, abs(best.value)):
+            best = solution
+    return best
 
 
 def last_change(history):

@@ -173,7 +173,8 @@ def positive_scale(covariance, structure_is_matrix):
     safe = np.where(spread, variances, typical)
     if not structure_is_matrix:
         return safe
-    unit = covariance / np.sqrt(np.outer(safe, safe))
-    if spread.all() and np.linalg.eigvalsh(unit)[0] > SINGULAR:
+    deviations = np.sqrt(safe)
+    unit = covariance / deviations[:, None] / deviations
+    if spread.all() and np.isfinite(unit).all() and np.linalg.eigvalsh(unit)[0] > SINGULAR:
         return covariance
     return np.diag(safe)

@@ -209,6 +209,9 @@ class MAPGaussianMixture(MixtureEstimator):
                 f" = {1.0 - self.weight_concentration_prior_:g}"
             )
 
+    def _cause(self):
+        return f", covariance_prior_={np.array2string(np.asarray(self.covariance_prior_), threshold=9)}"
+
     def _copy_priors(self, fitted, structure, columns):
         given.copy_prior(self, fitted, structure, columns)
 

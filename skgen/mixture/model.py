@@ -132,6 +132,8 @@ class MixtureModel:
 
     def penalty(self, params):
         """floor tr(S_k^-1) / 2 per component."""
+        if self.floor == 0.0:
+            return np.zeros(len(params.means))
         d = params.means.shape[1]
         return 0.5 * self.floor * self.structure.trace_of_precisions(params.factors, d)
 
@@ -143,7 +145,8 @@ class MixtureModel:
         if not np.isfinite(moments.log_norm):
             raise ValueError(
                 "the log likelihood of X overflows: a row of positive weight lies too far from all"
-                " components; remove outliers of X, or divide it by a constant"
+                " components; remove outliers of X or rows of extreme sample_weight, or divide X by a"
+                " constant"
             )
         return self.in_units(self.regularizer(params) + moments.log_norm, moments.weight)
 
