@@ -322,11 +322,12 @@ def require_sound(X):
         )
 
 
-def require_finite(estimator, X, finite=False):
+def require_finite(estimator, X, finite=False, allow_nan=False):
     """Raise scikit-learn's message for NaN or infinity in X unless `finite`."""
     if not finite:
         assert_all_finite(
             X.data if sparse.issparse(X) else X,
+            allow_nan=allow_nan,
             estimator_name=type(estimator).__name__,
             input_name="X",
         )

@@ -100,6 +100,12 @@ class Rows:
         other.n_threads = n_threads
         return other
 
+    def with_target(self, target):
+        """The same rows with something else per row as target."""
+        other = copy(self)
+        other.target = target
+        return other
+
     def block(self, index, buffer=None):
         """Block number `index`; `buffer` is a one-item list that rows of a file are read into."""
         start = index * self.block_rows
