@@ -22,6 +22,7 @@ from sklearn.base import (
     DensityMixin,
     TransformerMixin,
     _fit_context,
+    clone,
 )
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils import check_random_state, compute_class_weight
@@ -69,6 +70,7 @@ __all__ = [
     "check_is_fitted",
     "check_random_state",
     "class_factors",
+    "clone",
     "fit_context",
     "one_blas_thread",
     "random_streams",

@@ -13,8 +13,8 @@ import numpy as np
 
 from skgen.base import Interval, StrOptions
 from skgen.distributions.conjugate import (
-    PRECISIONS,
     WEIGHT_PRIORS,
+    GaussianPrior,
     PosteriorParams,
     expected_log_weights,
 )
@@ -23,8 +23,6 @@ from skgen.mixture import conditioning, given, predictive
 from skgen.mixture.family import MixtureEstimator, fitted_attributes
 from skgen.mixture.gaussian_mixture import GaussianMixture
 from skgen.mixture.inference import MeanField
-from skgen.mixture.map_gaussian_mixture import Defaults
-from skgen.mixture.model import EVALUATIONS
 from skgen.solvers.em import em
 from skgen.solvers.monitor import Monitor
 
@@ -353,7 +351,4 @@ def default_prior(estimator, structure, training):
         else:
             variance = float(training.variances().mean())
             covariance = np.asarray(variance if variance > 0.0 else 1.0)
-    return Defaults(1.0, mean, float(len(mean)), covariance)
-
-
-assert PRECISIONS.keys() == STRUCTURES.keys()
+    return GaussianPrior(1.0, mean, float(len(mean)), covariance)

@@ -387,6 +387,8 @@ class MixtureEstimator(
             # The partition's own covariances are not needed, so they may be singular.
             model = model.with_floor(max(1.0, training.columns.variance.max()))
         params = partition_params(training, partition, model)
+        if all(array is None for array in given):
+            return params
         return replace_given(model.structure, params, weights, means, precisions)
 
     def _attributes_of(self, model):

@@ -75,7 +75,7 @@ def check_precisions(precisions, structure, k, d):
 
 
 def check_prior(estimator, structure, defaults):
-    """The `GaussianPrior` of an estimator's parameters; `defaults` has what None stands for."""
+    """The `GaussianPrior` of an estimator's parameters; `defaults` is what None stands for."""
     d = len(defaults.mean)
     mean = estimator.mean_prior
     mean = defaults.mean if mean is None else check_given(mean, (d,), "mean_prior")
@@ -111,6 +111,43 @@ def check_covariance_prior(covariance, structure, d):
             f"'{name}' should be symmetric, positive-definite, but has the eigenvalue {lowest:g}"
         )
     return covariance
+
+
+def require_mode(prior, structure):
+    """Raise where the prior takes more than one row's degrees of freedom from a component."""
+    lowest = -(PRECISIONS[structure.name].dimension(len(prior.mean)) + 1.0)
+    if prior.degrees_of_freedom < lowest:
+        raise ValueError(
+            f"degrees_of_freedom_prior={prior.degrees_of_freedom:g} must be at least {lowest:g}"
+            f" for covariance_type={structure.name!r} and {len(prior.mean)} features; that is flat"
+        )
+
+
+def set_prior(estimator, prior, dtype):
+    """Fitted attributes that say which prior was used."""
+    estimator.mean_precision_prior_ = float(prior.mean_precision)
+    estimator.mean_prior_ = prior.mean.astype(dtype)
+    estimator.degrees_of_freedom_prior_ = float(prior.degrees_of_freedom)
+    covariance = np.asarray(prior.covariance)
+    estimator.covariance_prior_ = covariance.astype(dtype) if covariance.ndim else float(covariance)
+
+
+def fitted_prior(estimator):
+    """The `GaussianPrior` that `set_prior` wrote down."""
+    return GaussianPrior(
+        estimator.mean_precision_prior_,
+        np.asarray(estimator.mean_prior_, dtype=np.float64),
+        estimator.degrees_of_freedom_prior_,
+        np.asarray(estimator.covariance_prior_, dtype=np.float64),
+    )
+
+
+def copy_prior(estimator, fitted, structure, columns):
+    """Give an estimator over some columns the prior of a fitted one, the other columns integrated out."""
+    before = PRECISIONS[fitted.covariance_type]
+    prior = fitted_prior(fitted).over(before, columns)
+    estimator.weight_concentration_prior_ = fitted.weight_concentration_prior_
+    set_prior(estimator, prior, fitted.means_.dtype)
 
 
 def require_proper(prior, structure):

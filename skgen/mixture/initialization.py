@@ -107,6 +107,16 @@ class TrainingRows:
         filled = self.rows.map(_filled, completion, np.empty_like(self.rows.X, subok=False))
         return Rows(filled, self.rows.weight, n_threads=self.rows.n_threads)
 
+    def with_threads(self, n_threads):
+        """The same, its rows summed over by another number of threads."""
+        other = TrainingRows(self.rows.with_threads(n_threads), self.columns, self.patterns)
+        for name in ("scatter", "typical", "seeds"):
+            if name in self.__dict__:
+                other.__dict__[name] = self.__dict__[name]
+        if "seeds" in other.__dict__:
+            other.__dict__["seeds"] = other.seeds.with_threads(n_threads)
+        return other
+
     def covariance(self):
         """Of all rows (d, d), with divisor sum w - 1 where that is positive."""
         weight = self.rows.weight_sum

@@ -6,12 +6,12 @@ with conjugate priors, so that the M-step stays closed and the objective bounded
 keeps a positive-definite covariance. Fraley and Raftery (2007); Gauvain and Lee (1994).
 """
 
-from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
 
 from skgen.base import Interval
+from skgen.distributions.conjugate import GaussianPrior
 from skgen.mixture import given
 from skgen.mixture.family import MixtureEstimator
 from skgen.mixture.inference import MaximumPosterior
@@ -182,7 +182,7 @@ class MAPGaussianMixture(MixtureEstimator):
 
     def _inference(self, structure, training):
         prior = given.check_prior(self, structure, default_prior(self, structure, training))
-        given.require_mode(prior, structure, self.weight_concentration_prior)
+        given.require_mode(prior, structure)
         self.weight_concentration_prior_ = float(self.weight_concentration_prior)
         given.set_prior(self, prior, training.rows.dtype)
         return MaximumPosterior(prior, self.weight_concentration_prior_)
@@ -213,16 +213,6 @@ class MAPGaussianMixture(MixtureEstimator):
         given.copy_prior(self, fitted, structure, columns)
 
 
-@dataclass(frozen=True)
-class Defaults:
-    """What None stands for."""
-
-    mean_precision: float
-    mean: np.ndarray
-    degrees_of_freedom: float
-    covariance: np.ndarray
-
-
 def default_prior(estimator, structure, training):
     """Fraley and Raftery's (2007) choices."""
     mean, k = training.columns.mean, estimator.n_components
@@ -237,4 +227,4 @@ def default_prior(estimator, structure, training):
             covariance = np.asarray((variance if variance > 0.0 else 1.0) / share)
             if structure.name == "diag":
                 covariance = np.full(d, covariance)
-    return Defaults(MEAN_PRECISION, mean, d + 2.0, covariance)
+    return GaussianPrior(MEAN_PRECISION, mean, d + 2.0, covariance)

@@ -223,7 +223,7 @@ def labels(rows, prepared):
 
 def _labels(block, prepared):
     if prepared.completion is not None:
-        return _responsibilities(block, prepared).argmax(axis=1)
+        return block_responsibilities(block, prepared).argmax(axis=1)
     out = np.empty(len(block), dtype=np.int64)
     kernels.gaussian.assign(block.X, prepared.packed, out)
     far = far_rows(_log_norms(block, prepared), block, prepared)
@@ -242,10 +242,11 @@ def far_rows(log_norm, block, prepared):
 def responsibilities(rows, prepared):
     """p(component | x) of every row (n, k) in the dtype of X."""
     out = np.empty((rows.n_rows, len(prepared.origin)), dtype=rows.dtype)
-    return rows.map(_responsibilities, prepared, out)
+    return rows.map(block_responsibilities, prepared, out)
 
 
-def _responsibilities(block, prepared):
+def block_responsibilities(block, prepared):
+    """Of the rows of one block (b, k), in the dtype of X."""
     out = np.empty((len(block), len(prepared.origin)), dtype=block.X.dtype)
     log_norm = np.empty(len(block))
     if prepared.completion is not None:
@@ -268,7 +269,7 @@ def entropies(rows, prepared):
 
 
 def _entropies(block, prepared):
-    r = _responsibilities(block, prepared).astype(np.float64)
+    r = block_responsibilities(block, prepared).astype(np.float64)
     return -(r * np.log(np.maximum(r, np.finfo(np.float64).tiny))).sum(axis=1)
 
 
@@ -278,7 +279,7 @@ def log_certainties(rows, prepared):
 
 
 def _log_certainties(block, prepared):
-    return np.log(_responsibilities(block, prepared).max(axis=1).astype(np.float64))
+    return np.log(block_responsibilities(block, prepared).max(axis=1).astype(np.float64))
 
 
 EVALUATIONS = {
