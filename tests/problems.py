@@ -1,5 +1,7 @@
 """Random data sets with a seed, and small tools for comparing fits."""
 
+from pathlib import Path
+
 import numpy as np
 from scipy import sparse
 from sklearn.base import is_classifier
@@ -26,6 +28,19 @@ def separated(n=240, d=3, k=4, seed=0, dtype=np.float64):
     spread = rng.uniform(0.7, 1.3, size=(k, d))
     X = 30.0 * corners[group] + spread[group] * rng.normal(size=(n, d))
     return (np.round(X * 2**20) / 2**20).astype(dtype)
+
+
+def holes(X, share=0.25, seed=0):
+    """A copy of X with that share of its cells missing at random."""
+    X = X.copy()
+    X[np.random.default_rng(seed).uniform(size=X.shape) < share] = np.nan
+    return X
+
+
+def old_faithful():
+    """272 eruptions and waiting times in minutes (Azzalini and Bowman 1990)."""
+    path = Path(__file__).parent / "data" / "faithful.csv"
+    return np.loadtxt(path, delimiter=";", skiprows=1)
 
 
 def labels(X, k=2):
