@@ -61,6 +61,9 @@ def remarks(problem, race, result, tolerance):
         expected = fmean(first.objectives) if first.objectives and not first.slow else None
     if expected is None or result is race.results[0]:
         return
+    if result.other_model:
+        yield "another model: only the seconds are compared"
+        return
     reached = fmean(result.objectives)
     difference = (reached - expected) / abs(expected)
     if abs(difference) <= tolerance:
