@@ -22,6 +22,7 @@ from sklearn.base import (
     DensityMixin,
     TransformerMixin,
     _fit_context,
+    clone,
 )
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils import check_random_state, compute_class_weight
@@ -69,6 +70,7 @@ __all__ = [
     "check_is_fitted",
     "check_random_state",
     "class_factors",
+    "clone",
     "fit_context",
     "one_blas_thread",
     "random_streams",
@@ -322,11 +324,12 @@ def require_sound(X):
         )
 
 
-def require_finite(estimator, X, finite=False):
+def require_finite(estimator, X, finite=False, allow_nan=False):
     """Raise scikit-learn's message for NaN or infinity in X unless `finite`."""
     if not finite:
         assert_all_finite(
             X.data if sparse.issparse(X) else X,
+            allow_nan=allow_nan,
             estimator_name=type(estimator).__name__,
             input_name="X",
         )

@@ -100,6 +100,19 @@ class Rows:
         other.n_threads = n_threads
         return other
 
+    def with_target(self, target):
+        """The same rows with something else per row as target."""
+        other = copy(self)
+        other.target = target
+        return other
+
+    def with_values(self, X):
+        """Other values in the place of X, cut into the same blocks."""
+        other = copy(self)
+        other.X, other.dtype = X, X.dtype
+        other._file, other._csr_blocks = file_behind(X), {}
+        return other
+
     def block(self, index, buffer=None):
         """Block number `index`; `buffer` is a one-item list that rows of a file are read into."""
         start = index * self.block_rows

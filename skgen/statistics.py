@@ -49,6 +49,53 @@ class ColumnMoments:
         return self.square / self.weight
 
 
+@dataclass(slots=True)
+class ObservedMoments:
+    """Weights, means and centered squares of the cells of each column that are not NaN, all (d,)."""
+
+    weight: np.ndarray
+    mean: np.ndarray
+    square: np.ndarray
+
+    def merge(self, other):
+        total = self.weight + other.weight
+        share = np.divide(other.weight, total, out=np.zeros_like(total), where=total > 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            shift = np.where(self.weight > 0.0, other.mean - self.mean, other.mean)
+            mean = np.where(self.weight > 0.0, self.mean + share * shift, other.mean)
+            self.square += other.square + np.where(share > 0.0, self.weight * share * shift**2, 0.0)
+            self.mean = np.where(share > 0.0, mean, self.mean)
+        self.weight = total
+        return self
+
+    @property
+    def variance(self):
+        """Weighted variance per column, 0 where nothing was observed."""
+        return np.divide(
+            self.square, self.weight, out=np.zeros_like(self.square), where=self.weight > 0.0
+        )
+
+
+def observed_moments(rows):
+    """`ObservedMoments` of all rows; X is an array in which NaN marks a missing cell."""
+    return rows.sum(_observed_moments)
+
+
+def _observed_moments(block, _):
+    observed = ~np.isnan(block.X)
+    values = np.where(observed, block.X, 0.0).astype(np.float64, copy=False)
+    weight = block.weight @ observed
+    safe = np.where(weight > 0.0, weight, 1.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        # Twice about the mean: the first may have lost digits.
+        origin = values.sum(axis=0) / np.maximum(observed.sum(axis=0), 1)
+        deviation = np.where(observed, values - origin, 0.0)
+        step = (block.weight @ deviation) / safe
+        deviation = np.where(observed, deviation - step, 0.0)
+        square = block.weight @ deviation**2
+    return ObservedMoments(weight, np.where(weight > 0.0, origin + step, 0.0), square)
+
+
 def column_moments(rows):
     """`ColumnMoments` of all rows."""
     if sparse.issparse(rows.X):

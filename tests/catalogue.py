@@ -58,6 +58,11 @@ class Entry:
     units: object = field(default=lambda a: {})
     # Factor a -> constructor arguments that have the (inverse) unit of the weights.
     weight_units: object = field(default=lambda a: {})
+    # Whether a prior is weighed against the rows: then the unit of the weights means something, and
+    # the objective is not the score.
+    prior: bool = False
+    # Whether NaN marks a missing cell.
+    missing: bool = False
     # X -> y for estimators that need one; a row of X decides its label alone.
     target: object = None
     # Whether a weight is exactly a number of copies, and whether the order of rows is nothing.
@@ -239,16 +244,14 @@ def add_gaussian_mixture(name, covariance_type="full", **arguments):
     add(
         f"GaussianMixture-{name}",
         mixture.GaussianMixture(covariance_type=covariance_type, **arguments),
-        parameters={
-            "weights_": unmoved,
-            "means_": location,
-            "covariances_": _covariance_moves[covariance_type],
-        },
+        parameters=_mixture_parameters(covariance_type),
         start=gaussian_start(covariance_type, N_GROUPS),
         units=lambda a: {"reg_covar": 1e-6 * a**2},
         direction=1,
         weighted=PACKAGE == "skgen",
         density=True,
+        missing=PACKAGE == "skgen",
+        partial_fit=PACKAGE == "skgen",
         # Random memberships are keyed by the columns, and start at a saddle.
         rotates=covariance_type != "diag" and arguments.get("init_params") != "random",
         grouped=("weights_", "means_") + (("covariances_",) if covariance_type != "tied" else ()),
@@ -256,11 +259,64 @@ def add_gaussian_mixture(name, covariance_type="full", **arguments):
     )
 
 
+def add_map_mixture(name, covariance_type="full", **arguments):
+    arguments = {"n_components": N_GROUPS, "random_state": 0, "max_iter": 30} | arguments
+    add(
+        f"MAPGaussianMixture-{name}",
+        mixture.MAPGaussianMixture(covariance_type=covariance_type, **arguments),
+        parameters=_mixture_parameters(covariance_type),
+        start=gaussian_start(covariance_type, N_GROUPS),
+        direction=1,
+        prior=True,
+        density=True,
+        missing=True,
+        partial_fit=True,
+        # The default prior of "diag" has one variance for all columns.
+        rotates=covariance_type != "diag",
+        grouped=("weights_", "means_") + (("covariances_",) if covariance_type != "tied" else ()),
+        grid={"mean_precision_prior": [0.01, 1.0], "degrees_of_freedom_prior": [6.0, 12.0]},
+    )
+
+
+def add_bayesian_mixture(name, covariance_type="full", **arguments):
+    arguments = {"n_components": N_GROUPS, "random_state": 0, "max_iter": 30} | arguments
+    add(
+        f"BayesianGaussianMixture-{name}",
+        mixture.BayesianGaussianMixture(covariance_type=covariance_type, **arguments),
+        parameters=_mixture_parameters(covariance_type),
+        units=lambda a: {"reg_covar": 1e-6 * a**2},
+        direction=1,
+        weighted=PACKAGE == "skgen",
+        prior=True,
+        density=PACKAGE == "skgen",
+        missing=PACKAGE == "skgen",
+        partial_fit=PACKAGE == "skgen",
+        rotates=covariance_type != "diag",
+        grid={"weight_concentration_prior": [0.01, 10.0]},
+        processes=name in ("full", "tied"),
+    )
+
+
+def _mixture_parameters(covariance_type):
+    return {
+        "weights_": unmoved,
+        "means_": location,
+        "covariances_": _covariance_moves[covariance_type],
+    }
+
+
 for _type in ("full", "tied", "diag", "spherical"):
     add_gaussian_mixture(_type, _type)
 add_gaussian_mixture("kmeans++", init_params="k-means++", n_init=2)
 add_gaussian_mixture("random", init_params="random")
 add_gaussian_mixture("random_from_data", init_params="random_from_data", covariance_type="diag")
+for _type in ("full", "tied", "diag", "spherical"):
+    add_bayesian_mixture(_type, _type)
+add_bayesian_mixture("dirichlet", weight_concentration_prior_type="dirichlet_distribution", n_init=2)
+if PACKAGE == "skgen":
+    for _type in ("full", "tied", "diag", "spherical"):
+        add_map_mixture(_type, _type)
+    add_map_mixture("sparse-weights", weight_concentration_prior=0.5, init_params="k-means++")
 
 
 @dataclass(frozen=True)

@@ -485,6 +485,21 @@ ARGUMENTS = {
         argument("warm_start", "yes", None, 2),
     ],
 }
+_prior_arguments = [
+    argument("mean_precision_prior", -1.0, np.nan, np.inf, "weak", 0.0, 1e300, 1e-300, 5.0),
+    argument("mean_prior", 3.0, "here", np.full(99, 0.0), [np.nan], [[1.0]], np.zeros((0,))),
+    argument("degrees_of_freedom_prior", -9.0, 0.0, np.nan, np.inf, "many", 1e300, 50.0, 1e-3),
+    argument("covariance_prior", -1.0, 0.0, np.nan, "wide", -np.eye(2), np.zeros(3), 1e300, 2.0),
+    argument("weight_concentration_prior", -1.0, 0.0, np.nan, np.inf, "few", 1e300, 1e-300, 0.2),
+    argument("acceleration", "squarem", "anderson", "fast", 3),
+]
+ARGUMENTS["GaussianMixture"].append(_prior_arguments[-1])
+ARGUMENTS["MAPGaussianMixture"] = ARGUMENTS["GaussianMixture"] + _prior_arguments
+ARGUMENTS["BayesianGaussianMixture"] = _prior_arguments + [
+    argument("weight_concentration_prior_type", "dirichlet", None, "dirichlet_distribution"),
+    argument("prune_threshold", 0.1, 0.0, 1.0, np.nan, "small"),
+    *[spoil for spoil in ARGUMENTS["GaussianMixture"] if not spoil.__name__.endswith("s_init")],
+]
 _linear_arguments = [
     argument("fit_intercept", "yes", None, 2),
     argument(

@@ -10,7 +10,7 @@ lie from the origin, and the M-step is mu += shift / N, S = scatter / N - (shift
 A structure is one class; `STRUCTURES` is its only registration. Bishop (2006), section 9.2.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 import numpy as np
@@ -58,10 +58,13 @@ class MixtureMoments:
     ----------
     weight, log_norm : float
         sum w and sum w log p(x).
-    count : (k,), shift : (k, d), scatter : per structure, None for tied
-        Moments about `origin`.
+    count : (k,), shift : (k, d), scatter : per structure
+        Moments about `origin`. The scatter of the tied structure is one sum over the components, or
+        None where the total scatter of the rows stands in for it.
     origin : (k, d)
         The means as the kernel saw them (rounded to X's dtype); not merged.
+    pooled : bool
+        Whether the scatter is one sum over the components.
     """
 
     weight: float
@@ -70,6 +73,7 @@ class MixtureMoments:
     shift: np.ndarray
     scatter: np.ndarray | None
     origin: np.ndarray
+    pooled: bool = False
 
     def merge(self, other):
         self.weight += other.weight
@@ -79,6 +83,41 @@ class MixtureMoments:
         if self.scatter is not None:
             self.scatter += other.scatter
         return self
+
+    def reordered(self, order):
+        """The same moments of the components in another order."""
+        scatter = self.scatter
+        if scatter is not None and not self.pooled:
+            scatter = scatter[order]
+        return replace(
+            self,
+            count=self.count[order],
+            shift=self.shift[order],
+            scatter=scatter,
+            origin=self.origin[order],
+        )
+
+    def about(self, origin, structure):
+        """The same moments about another origin, exactly."""
+        step = self.origin - origin
+        if not step.any():
+            return self
+        shift = self.shift + self.count[:, None] * step
+        scatter = self.scatter
+        if scatter is not None:
+            scatter = scatter + structure.translation(self.count, self.shift, step)
+        return replace(self, shift=shift, scatter=scatter, origin=origin)
+
+    def scaled(self, factor):
+        """The moments of rows of `factor` times the weight."""
+        return replace(
+            self,
+            weight=factor * self.weight,
+            log_norm=factor * self.log_norm,
+            count=factor * self.count,
+            shift=factor * self.shift,
+            scatter=None if self.scatter is None else factor * self.scatter,
+        )
 
 
 @dataclass
@@ -149,6 +188,27 @@ class Full:
         return (factors**2).sum(axis=(1, 2))
 
     @staticmethod
+    def squared_lengths(deviations, factors):
+        """|deviation_k P_k|^2 per component."""
+        return (np.einsum("ki,kij->kj", deviations, factors) ** 2).sum(axis=1)
+
+    @staticmethod
+    def total_square(scatter, factors):
+        """sum_k tr(P_k' scatter_k P_k)."""
+        return float((factors * (scatter @ factors)).sum())
+
+    @staticmethod
+    def translation(count, shift, step):
+        """What a scatter gains when its origin moves by -step."""
+        cross = shift[:, :, None] * step[:, None, :]
+        return cross + cross.transpose(0, 2, 1) + count[:, None, None] * _outer(step)
+
+    @staticmethod
+    def marginal(covariances, columns):
+        """Covariances of these columns."""
+        return covariances[:, columns[:, None], columns]
+
+    @staticmethod
     def draw(random_state, covariances, k, size):
         """Rows of N(0, covariance k), by the same draws as scikit-learn's."""
         return random_state.multivariate_normal(np.zeros(size[1]), covariances[k], size[0])
@@ -172,6 +232,32 @@ class Full:
         """Add a block's moments about `origin` under given memberships."""
         kernels.gaussian.moments_full(X, weight, memberships, origin, count, shift, scatter)
 
+    @staticmethod
+    def empty_pooled_scatter(k, d):
+        """A scatter to add up to where the total scatter of the rows cannot stand in."""
+        return np.zeros((k, d, d))
+
+    @staticmethod
+    def pack_completion(means, factors, log_weight):
+        """The model in the layout of the kernels of incomplete rows."""
+        return kernels.missing.pack_full(means, factors, log_weight)
+
+    @staticmethod
+    def accumulate_incomplete(X, weight, order, code, masks, model, count, shift, scatter):
+        """Add the expected moments of rows with missing cells; return sum w log p(x)."""
+        return kernels.missing.e_step_full(
+            X, weight, order, code, masks, model, count, shift, scatter
+        )
+
+    @staticmethod
+    def accumulate_incomplete_given(
+        X, weight, order, code, masks, model, memberships, count, shift, scatter
+    ):
+        """The same under given memberships."""
+        kernels.missing.moments_full(
+            X, weight, order, code, masks, model, memberships, count, shift, scatter
+        )
+
 
 class Tied(Full):
     """One covariance matrix (d, d) for all components.
@@ -192,7 +278,11 @@ class Tied(Full):
 
     @staticmethod
     def estimate(moments, step, floor, scatter):
-        total = moments.count.sum()
+        total = moments.count.sum() + TINY_COUNT
+        if moments.scatter is not None:
+            covariance = (moments.scatter - (moments.count * step.T) @ step) / total
+            covariance.flat[:: len(covariance) + 1] += floor
+            return covariance
         means = moments.origin + step - scatter.origin
         # About the scatter's own mean both terms are as small as they can be.
         center = scatter.first / scatter.weight
@@ -227,6 +317,19 @@ class Tied(Full):
         return (factors**2).sum()
 
     @staticmethod
+    def squared_lengths(deviations, factors):
+        return ((deviations @ factors) ** 2).sum(axis=1)
+
+    @staticmethod
+    def translation(count, shift, step):
+        cross = shift.T @ step
+        return cross + cross.T + (count * step.T) @ step
+
+    @staticmethod
+    def marginal(covariances, columns):
+        return covariances[columns[:, None], columns]
+
+    @staticmethod
     def draw(random_state, covariances, k, size):
         return random_state.multivariate_normal(np.zeros(size[1]), covariances, size[0])
 
@@ -245,6 +348,29 @@ class Tied(Full):
     @staticmethod
     def accumulate_given(X, weight, memberships, origin, count, shift, scatter):
         kernels.gaussian.moments_tied(X, weight, memberships, origin, count, shift)
+
+    @staticmethod
+    def empty_pooled_scatter(k, d):
+        return np.zeros((d, d))
+
+    @staticmethod
+    def pack_completion(means, factors, log_weight):
+        factors = np.ascontiguousarray(np.broadcast_to(factors, (len(means), *factors.shape)))
+        return kernels.missing.pack_full(means, factors, log_weight)
+
+    @staticmethod
+    def accumulate_incomplete(X, weight, order, code, masks, model, count, shift, scatter):
+        return kernels.missing.e_step_tied(
+            X, weight, order, code, masks, model, count, shift, scatter
+        )
+
+    @staticmethod
+    def accumulate_incomplete_given(
+        X, weight, order, code, masks, model, memberships, count, shift, scatter
+    ):
+        kernels.missing.moments_tied(
+            X, weight, order, code, masks, model, memberships, count, shift, scatter
+        )
 
 
 class Diagonal:
@@ -291,6 +417,22 @@ class Diagonal:
         return (factors**2).sum(axis=1)
 
     @staticmethod
+    def squared_lengths(deviations, factors):
+        return ((deviations * factors) ** 2).sum(axis=1)
+
+    @staticmethod
+    def total_square(scatter, factors):
+        return float((scatter * factors**2).sum())
+
+    @staticmethod
+    def translation(count, shift, step):
+        return 2.0 * shift * step + count[:, None] * step**2
+
+    @staticmethod
+    def marginal(covariances, columns):
+        return covariances[:, columns]
+
+    @staticmethod
     def draw(random_state, covariances, k, size):
         return random_state.standard_normal(size) * np.sqrt(covariances[k])
 
@@ -309,6 +451,28 @@ class Diagonal:
     @staticmethod
     def accumulate_given(X, weight, memberships, origin, count, shift, scatter):
         kernels.gaussian.moments_diagonal(X, weight, memberships, origin, count, shift, scatter)
+
+    @staticmethod
+    def empty_pooled_scatter(k, d):
+        return np.zeros((k, d))
+
+    @staticmethod
+    def pack_completion(means, factors, log_weight):
+        return kernels.missing.pack_diagonal(means, factors, log_weight)
+
+    @staticmethod
+    def accumulate_incomplete(X, weight, order, code, masks, model, count, shift, scatter):
+        return kernels.missing.e_step_diagonal(
+            X, weight, order, code, masks, model, count, shift, scatter
+        )
+
+    @staticmethod
+    def accumulate_incomplete_given(
+        X, weight, order, code, masks, model, memberships, count, shift, scatter
+    ):
+        kernels.missing.moments_diagonal(
+            X, weight, order, code, masks, model, memberships, count, shift, scatter
+        )
 
 
 class Spherical(Diagonal):
@@ -337,8 +501,25 @@ class Spherical(Diagonal):
         return d * factors**2
 
     @staticmethod
+    def squared_lengths(deviations, factors):
+        return (deviations**2).sum(axis=1) * factors**2
+
+    @staticmethod
+    def total_square(scatter, factors):
+        return float(scatter.sum(axis=1) @ factors**2)
+
+    @staticmethod
+    def marginal(covariances, columns):
+        return covariances
+
+    @staticmethod
     def pack(means, factors, log_weight, dtype):
         return kernels.gaussian.pack_spherical(means, factors, log_weight, dtype)
+
+    @staticmethod
+    def pack_completion(means, factors, log_weight):
+        factors = np.repeat(factors[:, None], means.shape[1], axis=1)
+        return kernels.missing.pack_diagonal(means, factors, log_weight)
 
     @staticmethod
     def accumulate(X, weight, packed, count, shift, scatter):
@@ -346,6 +527,32 @@ class Spherical(Diagonal):
 
 
 STRUCTURES = {structure.name: structure for structure in (Full, Tied, Diagonal, Spherical)}
+
+
+def expected_log_joint(structure, moments, means, factors, log_weight, scatter=None):
+    """sum_i sum_k w r (log_weight_k - |(x - mean_k) P_k|^2 / 2) for the rows that `moments` sum up.
+
+    Exact for any means. `scatter` is of all rows, where the tied structure keeps none.
+    """
+    if moments.scatter is None:
+        within = pooled_scatter(scatter, moments.count, moments.shift, moments.origin)
+        moments = replace(moments, scatter=within, pooled=True)
+    moments = moments.about(means, structure)
+    log_weight = np.broadcast_to(log_weight, len(moments.count))
+    present = moments.count > 0.0
+    total = float(moments.count[present] @ log_weight[present])
+    return total - 0.5 * structure.total_square(moments.scatter, factors)
+
+
+def _outer(vectors):
+    return vectors[:, :, None] * vectors[:, None, :]
+
+
+def pooled_scatter(scatter, count, shift, origin):
+    """sum_k sum_i w r (x - mu_k)(x - mu_k)' from the `Scatter` of the rows and moments about mu."""
+    gap = origin - scatter.origin
+    cross = shift.T @ gap
+    return scatter.second - cross - cross.T - (count * gap.T) @ gap
 
 
 def precision_factor(covariance, component, count):

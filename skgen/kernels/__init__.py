@@ -15,6 +15,7 @@ FAMILIES = (
     "sparse",
     "kmeans",
     "gaussian",
+    "missing",
     "linear",
     "sparse_linear",
     "perceptron",

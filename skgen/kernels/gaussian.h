@@ -36,13 +36,10 @@ enum { WRITE_LOG_JOINT, WRITE_RESPONSIBILITIES, WRITE_NOTHING };
 
 #if defined(SKGEN_ONE_LANE) || VECTOR_BYTES == 64
 #  define GROUP_VECTORS 4
-#  define OUTER_VECTORS 4
 #else
 #  define GROUP_VECTORS 2
-#  define OUTER_VECTORS 2
 #endif
 #define TILE_OUTPUTS 6
-#define OUTER_ROWS 6
 #define COMPONENTS_AT_ONCE 4
 #define PAIR 2
 #if defined(__GNUC__) && !defined(SKGEN_PLAIN)

@@ -1,5 +1,7 @@
-"""Gaussian mixtures by one EM core."""
+"""Gaussian mixtures by one EM core: maximum likelihood, maximum a posteriori, mean field."""
 
+from skgen.mixture.bayesian_gaussian_mixture import BayesianGaussianMixture
 from skgen.mixture.gaussian_mixture import GaussianMixture
+from skgen.mixture.map_gaussian_mixture import MAPGaussianMixture
 
-__all__ = ["GaussianMixture"]
+__all__ = ["BayesianGaussianMixture", "GaussianMixture", "MAPGaussianMixture"]

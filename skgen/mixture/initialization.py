@@ -1,13 +1,150 @@
-"""Where EM starts: a partition of the rows, or arrays, turned into parameters."""
+"""Where EM starts: a partition of the rows, or arrays, turned into parameters.
 
-from dataclasses import dataclass
+Rows with missing cells are partitioned as one Gaussian, fitted by EM, completes them; the moments of the
+parts then take its conditional means and covariances, so that no part looks tighter than it is.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
+from skgen.base import UNWATCHED
 from skgen.cluster import KMeans
-from skgen.distributions.gaussian import STRUCTURES, GaussianParams, MixtureMoments
-from skgen.mixture.likelihood import labels, maximize, prepare
+from skgen.distributions import missing
+from skgen.distributions.gaussian import (
+    STRUCTURES,
+    DegenerateComponent,
+    GaussianParams,
+    MixtureMoments,
+)
+from skgen.mixture.inference import MaximumLikelihood
+from skgen.mixture.model import MixtureModel, labels, prepare, total_scatter
+from skgen.rows import Rows
 from skgen.seeding import kmeans_plus_plus, random_rows
+from skgen.solvers.em import em
+from skgen.solvers.monitor import Monitor
+
+# EM of the one Gaussian that completes rows; it only has to be near.
+TYPICAL_ITERATIONS = 20
+TYPICAL_TOLERANCE = 1e-3
+# A floor under its covariance, as a share of the mean variance.
+TYPICAL_FLOOR = 1e-6
+
+
+@dataclass
+class TrainingRows:
+    """What a fit knows of its rows before it starts.
+
+    Attributes
+    ----------
+    rows : Rows
+        With the patterns of missing cells as target, where there are any.
+    columns : ColumnMoments or ObservedMoments
+    patterns : skgen.distributions.missing.Patterns or None
+    """
+
+    rows: Rows
+    columns: object
+    patterns: missing.Patterns | None = None
+
+    @cached_property
+    def scatter(self):
+        """`Scatter` of all rows about the column means; no cell may be missing."""
+        return total_scatter(self.rows, self.columns.mean)
+
+    @cached_property
+    def typical(self):
+        """Structure and parameters of one Gaussian for all rows with missing cells."""
+        mean, variance = self.columns.mean[None], self.columns.variance[None]
+        floor = TYPICAL_FLOOR * float(variance.mean()) or 1.0
+        deviation = np.sqrt(variance + floor)
+        diagonal = GaussianParams(np.ones(1), mean, deviation**2, 1.0 / deviation)
+        start = GaussianParams(
+            np.ones(1), mean, (deviation**2)[:, None] * np.eye(mean.size), np.diag(1.0 / deviation[0])[None]
+        )
+        full = STRUCTURES["full"]
+        model = MixtureModel(
+            full, self.rows.dtype, MaximumLikelihood(), floor, patterns=self.patterns
+        )
+        monitor = Monitor(TYPICAL_ITERATIONS, TYPICAL_TOLERANCE, UNWATCHED, lambda params: {})
+        try:
+            return full, em(model, start, self.rows, monitor).params
+        except DegenerateComponent:
+            return STRUCTURES["diag"], diagonal
+
+    @cached_property
+    def typical_of_columns(self):
+        """The same without correlations."""
+        mean, variance = self.columns.mean[None], self.columns.variance[None]
+        variance = variance + (TYPICAL_FLOOR * float(variance.mean()) or 1.0)
+        return STRUCTURES["diag"], GaussianParams(
+            np.ones(1), mean, variance, 1.0 / np.sqrt(variance)
+        )
+
+    def completion(self, structure, k):
+        """The one Gaussian, k times, as `structure` needs it to complete rows."""
+        kind, params = self.typical
+        if structure.name in ("diag", "spherical") or kind.name == "diag":
+            kind, params = self.typical_of_columns
+            if structure.name in ("full", "tied"):
+                kind = STRUCTURES["full"]
+                factors = params.factors[:, :, None] * np.eye(params.means.shape[1])
+                params = GaussianParams(params.weights, params.means, None, factors)
+        means = np.repeat(params.means, k, axis=0)
+        factors = np.repeat(params.factors, k, axis=0)
+        return missing.prepare_completion(kind, self.patterns, means, factors, np.zeros(k))
+
+    @cached_property
+    def seeds(self):
+        """The rows for clustering: missing cells are completed."""
+        if self.patterns is None:
+            return self.rows
+        kind, params = self.typical
+        completion = missing.prepare_completion(
+            kind, self.patterns, params.means, params.factors, np.zeros(1)
+        )
+        filled = self.rows.map(_filled, completion, np.empty_like(self.rows.X, subok=False))
+        return Rows(filled, self.rows.weight, n_threads=self.rows.n_threads)
+
+    def with_threads(self, n_threads):
+        """The same, its rows summed over by another number of threads."""
+        other = TrainingRows(self.rows.with_threads(n_threads), self.columns, self.patterns)
+        for name in ("scatter", "typical", "seeds"):
+            if name in self.__dict__:
+                other.__dict__[name] = self.__dict__[name]
+        if "seeds" in other.__dict__:
+            other.__dict__["seeds"] = other.seeds.with_threads(n_threads)
+        return other
+
+    def covariance(self):
+        """Of all rows (d, d), with divisor sum w - 1 where that is positive."""
+        weight = self.rows.weight_sum
+        if self.patterns is None:
+            center = self.scatter.first / self.scatter.weight
+            square = self.scatter.second - self.scatter.weight * np.outer(center, center)
+        else:
+            kind, params = self.typical
+            square = weight * params.covariances[0]
+            square = np.diag(square) if kind.name == "diag" else square
+        return square / degrees_of_spread(weight)
+
+    def variances(self):
+        """Of the columns (d,), with the same divisor."""
+        weight = np.broadcast_to(
+            self.rows.weight_sum if self.patterns is None else self.columns.weight,
+            self.columns.square.shape,
+        )
+        return self.columns.square / degrees_of_spread(weight)
+
+
+def degrees_of_spread(weight):
+    """sum w - 1, but no less than half of sum w."""
+    return np.maximum(weight - 1.0, 0.5 * weight)
+
+
+def _filled(block, completion):
+    return missing.complete(block, completion, np.ones((len(block), 1)))
 
 
 @dataclass(frozen=True)
@@ -18,10 +155,13 @@ class Partition:
     labels: np.ndarray | None = None
     soft: object = None
 
-    def memberships(self, block):
+    def memberships(self, block, completion=None):
         """Responsibilities (b, k) of a block, in the dtype of X."""
         if self.labels is None:
-            return self.soft.memberships(block)
+            X = block.X
+            if completion is not None:
+                X = missing.complete(block, completion, np.eye(1, self.k).repeat(len(block), 0))
+            return self.soft.memberships(X)
         result = np.zeros((len(block), self.k), dtype=block.X.dtype)
         result[np.arange(len(block)), self.labels[block.span]] = 1.0
         return result
@@ -49,18 +189,19 @@ class RandomMemberships:
         waves = random_state.uniform(50.0, 500.0, size=(len(scale), k))
         return cls(columns.mean, scale, waves, random_state.uniform(size=k))
 
-    def memberships(self, block):
+    def memberships(self, X):
         with np.errstate(over="ignore", invalid="ignore"):
-            z = (block.X - self.mean) * self.scale
+            z = (X - self.mean) * self.scale
             draws = (z @ self.waves + self.phases) % 1.0
         # A row of weight 0 may lie where the product overflows.
         draws[~np.isfinite(draws)] = 0.5
         draws += np.finfo(np.float32).eps
-        return (draws / draws.sum(axis=1, keepdims=True)).astype(block.X.dtype)
+        return (draws / draws.sum(axis=1, keepdims=True)).astype(X.dtype)
 
 
-def partition_rows(rows, columns, method, k, random_state, means=None):
+def partition_rows(training, method, k, random_state, means=None):
     """The `Partition` that `method` makes of the rows; given `means` decide alone."""
+    rows, columns = training.seeds, training.columns
     if means is not None:
         return Partition(k, labels=nearest(rows, means))
     if method == "random":
@@ -79,18 +220,30 @@ def nearest(rows, centers):
     return labels(rows, prepare(STRUCTURES["spherical"], centers, np.ones(k), 0.0, rows.dtype))
 
 
-def partition_params(rows, partition, model, center):
-    """Parameters that maximize the likelihood under the partition's memberships.
+def partition_params(training, partition, model):
+    """Parameters that the inference finds best under the partition's memberships.
 
-    Two passes: one for the means, one for the scatters about them.
+    Two passes: one for the means, one for the scatters about them. With missing cells one pass, about
+    the mean of all rows.
     """
-    center = np.tile(center, (partition.k, 1))
-    moments = membership_moments(rows, partition, model.structure, center)
+    rows, structure = training.rows, model.structure
+    if training.patterns is not None:
+        completion = training.completion(structure, partition.k)
+        moments = rows.sum(_incomplete_moments, (partition, structure, completion))
+        return model.m_step(None, moments)
+    center = np.tile(training.columns.mean, (partition.k, 1))
+    moments = membership_moments(rows, partition, structure, center)
     occupied = moments.count > 0.0
     means = center.copy()
     means[occupied] += moments.shift[occupied] / moments.count[occupied, None]
-    moments = membership_moments(rows, partition, model.structure, means)
-    return maximize(model.structure, moments, model.floor, model.scatter)
+    return model.m_step(None, membership_moments(rows, partition, structure, means))
+
+
+def _incomplete_moments(block, params):
+    partition, structure, completion = params
+    memberships = partition.memberships(block, completion).astype(np.float64)
+    completion = replace(completion, structure=structure)
+    return missing.e_step(block, completion, None, memberships)
 
 
 def membership_moments(rows, partition, structure, origin):

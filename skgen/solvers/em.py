@@ -20,7 +20,7 @@ from skgen.solvers.solution import Solution
 ROUNDING = {4: 1e-6, 8: 5e-11}
 
 
-def em(model, params, rows, monitor):
+def em(model, params, rows, monitor, acceleration=None):
     """Iterate until `monitor` ends the run; return a `Solution`.
 
     An M-step that raises ValueError ends the run too, at the parameters it was to improve.

@@ -87,7 +87,8 @@ def test_failed_predict_leaves_the_model(entry):
     X = overlapping()
     estimator = entry.build().fit(**entry.data(X))
     before = bits(estimator, X)
-    for wrong in (X[:, :2], np.full_like(X, np.nan), X[0]):
+    unreadable = np.full_like(X, np.inf if entry.missing else np.nan)
+    for wrong in (X[:, :2], unreadable, X[0]):
         with pytest.raises(ValueError):
             estimator.predict(wrong)
     assert_same_bits(before, bits(estimator, X))

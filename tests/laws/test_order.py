@@ -46,7 +46,7 @@ def test_column_permutation_permutes_the_parameters(entry):
     np.testing.assert_array_equal(permuted.predict(X[:, order]), fitted.predict(X))
 
 
-@pytest.mark.parametrize(**entries(lambda entry: entry.n_groups > 1))
+@pytest.mark.parametrize(**entries(lambda entry: entry.n_groups > 1 and entry.grouped))
 def test_group_names_follow_the_start(entry):
     X = separated()
     start = entry.start(X)

@@ -67,7 +67,7 @@ def test_row_of_weight_zero_may_hold_any_finite_value(entry, absurd):
     assert_same_model(entry, entry.build().fit(**entry.data(X[7:])), fitted, X[7:])
 
 
-@pytest.mark.parametrize(**weighted)
+@pytest.mark.parametrize(**entries(lambda entry: entry.weighted and not entry.prior))
 @pytest.mark.parametrize("factor", [2.0**40, 2.0**-40, 1e5 / 3, 1e-5 / 3])
 def test_scaled_weights_give_the_same_parameters(entry, factor):
     X = overlapping(seed=2)

@@ -1,6 +1,10 @@
-"""The maximum likelihood EM step of a Gaussian mixture.
+"""A Gaussian mixture as the EM driver sees it: one E-step for three inferences.
 
-    value = sum_i w_i log sum_k pi_k N(x_i; mu_k, S_k) / sum_i w_i
+    value = sum_i w_i log sum_k exp(log_weight_k - |(x_i - m_k) P_k|^2 / 2) + regularizer
+
+What log_weight, P and the regularizer are is the inference's business (`skgen.mixture.inference`):
+parameters and zero or the log prior, or expectations under a posterior and minus its divergence from
+the prior. Cells that are NaN are integrated out (`skgen.distributions.missing`).
 
 A covariance floor `reg_covar` is added to every diagonal by the M-step, as scikit-learn does. That
 alone is not the maximum of anything, so a floor that matters makes the likelihood fall. It is
@@ -14,13 +18,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skgen import kernels
-from skgen.distributions.gaussian import (
-    TINY_COUNT,
-    GaussianParams,
-    MixtureMoments,
-    Scatter,
-    log_weights,
-)
+from skgen.distributions import missing
+from skgen.distributions.gaussian import MixtureMoments, Scatter
 
 # Log densities below this have lost the digits that tell components of one covariance apart.
 FAR = {4: -1e3, 8: -1e6}
@@ -35,6 +34,7 @@ class Prepared:
     origin: np.ndarray
     factors: np.ndarray
     log_weight: np.ndarray
+    completion: object = None
 
     def far_responsibilities(self, X):
         """Responsibilities (n, k) of rows whose squared distances swamp what they differ by.
@@ -56,6 +56,14 @@ class Prepared:
                 return result
         return np.eye(len(self.origin))[self.nearest_in_the_limit(X)]
 
+    def without_holes(self, X):
+        """Rows so far away that they overflow, missing cells at the weighted mean of the components.
+
+        From there the missing cells say nothing that the exponential function could tell.
+        """
+        weight = np.exp(self.log_weight - self.log_weight.max())
+        return np.where(np.isnan(X), (weight / weight.sum()) @ self.origin, X)
+
     def nearest_in_the_limit(self, X):
         """Component of the least squared distance, computed at a scale that cannot overflow."""
         scale = np.abs(X).max(axis=1, keepdims=True)
@@ -70,32 +78,49 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Likelihood:
+class MixtureModel:
     """The EM model; see `skgen.solvers.em` for the contract.
 
     Attributes
     ----------
     structure : class of `skgen.distributions.gaussian.STRUCTURES`
     dtype : of X
+    inference : object of `skgen.mixture.inference`
     floor : float
         Variance added to every diagonal.
     penalized : bool
         Whether the E-step knows of the floor.
     scatter : Scatter or None
-        Of all rows, for the tied structure.
+        Of all rows, for the tied structure where no cell is missing.
+    patterns : skgen.distributions.missing.Patterns or None
+        Of the missing cells.
+    scale : (d,)
+        Deviations of the columns of X, the units of packed parameters.
     """
 
     structure: type
     dtype: np.dtype
+    inference: object
     floor: float = 0.0
     penalized: bool = False
     scatter: Scatter | None = None
+    patterns: missing.Patterns | None = None
+    scale: np.ndarray | None = None
 
     def prepare(self, params):
-        weights = log_weights(self.structure, params)
-        if self.penalized:
-            weights = weights - self.penalty(params)
-        return prepare(self.structure, params.means, params.factors, weights, self.dtype)
+        return prepare(
+            self.structure,
+            params.means,
+            params.factors,
+            self.log_weights(params),
+            self.dtype,
+            self.patterns,
+        )
+
+    def log_weights(self, params):
+        """The E-step's constant of every component."""
+        weights = self.inference.log_weights(self.structure, params)
+        return weights - self.penalty(params) if self.penalized else weights
 
     def with_floor(self, floor):
         """The same model with another floor."""
@@ -114,54 +139,56 @@ class Likelihood:
     def e_step(block, prepared):
         return e_step(block, prepared)
 
-    @staticmethod
-    def value(params, moments):
-        value = moments.log_norm / moments.weight
-        if not np.isfinite(value):
+    def value(self, params, moments):
+        if not np.isfinite(moments.log_norm):
             raise ValueError(
                 "the log likelihood of X overflows: a row of positive weight lies too far from all"
                 " components; remove outliers of X, or divide it by a constant"
             )
-        return value
+        return self.in_units(self.regularizer(params) + moments.log_norm, moments.weight)
+
+    def regularizer(self, params):
+        """What the inference adds to the log norms of the rows."""
+        return self.inference.regularizer(self.structure, params)
+
+    def in_units(self, total, weight):
+        """A total as the objective states it."""
+        return total / weight if self.inference.per_row else total
 
     def m_step(self, params, moments):
-        return maximize(self.structure, moments, self.floor, self.scatter)
+        return self.inference.update(self.structure, moments, self.floor, self.scatter)
 
 
-def maximize(structure, moments, floor, scatter):
-    """The parameters that maximize the expected log likelihood that `moments` stand for."""
-    step = moments.shift / (moments.count + TINY_COUNT)[:, None]
-    covariances = structure.estimate(moments, step, floor, scatter)
-    return GaussianParams(
-        moments.count / moments.count.sum(),
-        moments.origin + step,
-        covariances,
-        structure.factor(covariances, moments.count),
-    )
-
-
-def prepare(structure, means, factors, weights, dtype):
-    """Pack a mixture for the kernels; `weights` are `log_weights`."""
+def prepare(structure, means, factors, weights, dtype, patterns=None):
+    """Pack a mixture for the kernels; `weights` are log weights."""
     means = np.ascontiguousarray(means, dtype=np.float64)
     factors = np.ascontiguousarray(factors, dtype=np.float64)
     # The tied structure may give one number for all components.
     weights = np.ascontiguousarray(np.broadcast_to(weights, len(means)), dtype=np.float64)
     packed = structure.pack(means, factors, weights, dtype)
     origin = means.astype(dtype).astype(np.float64)
-    return Prepared(structure, packed, origin, factors, weights)
+    completion = None
+    if patterns is not None:
+        completion = missing.prepare_completion(structure, patterns, means, factors, weights)
+    return Prepared(structure, packed, origin, factors, weights, completion)
 
 
 def e_step(block, prepared):
     """`MixtureMoments` of one block."""
+    if prepared.completion is not None:
+        return missing.e_step(
+            block, prepared.completion, lambda X, weight: complete_e_step(X, weight, prepared)
+        )
+    return complete_e_step(block.X, block.weight, prepared)
+
+
+def complete_e_step(X, weight, prepared):
+    """`MixtureMoments` of rows in which no cell is missing."""
     k, d = prepared.origin.shape
     count, shift = np.zeros(k), np.zeros((k, d))
     scatter = prepared.structure.empty_scatter(k, d)
-    log_norm = prepared.structure.accumulate(
-        block.X, block.weight, prepared.packed, count, shift, scatter
-    )
-    return MixtureMoments(
-        float(block.weight.sum()), log_norm, count, shift, scatter, prepared.origin
-    )
+    log_norm = prepared.structure.accumulate(X, weight, prepared.packed, count, shift, scatter)
+    return MixtureMoments(float(weight.sum()), log_norm, count, shift, scatter, prepared.origin)
 
 
 def log_norms(rows, prepared):
@@ -171,9 +198,22 @@ def log_norms(rows, prepared):
 
 
 def _log_norms(block, prepared):
+    if prepared.completion is not None:
+        return log_sums(missing.log_joint(block, prepared.completion))[0]
     out = np.empty(len(block))
     kernels.gaussian.log_norm(block.X, prepared.packed, out)
     return out
+
+
+def log_sums(joint):
+    """log sum_k exp(joint) of every row, and joint minus it; no NaN where all is -inf."""
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        top = joint.max(axis=1)
+        # NaN: an infinite distance from an infinite one.
+        top = np.where(np.isfinite(top), top, 0.0)
+        total = top + np.log(np.exp(joint - top[:, None]).sum(axis=1))
+    total = np.where(np.isnan(total), -np.inf, total)
+    return total, joint - np.where(np.isfinite(total), total, 0.0)[:, None]
 
 
 def labels(rows, prepared):
@@ -182,6 +222,8 @@ def labels(rows, prepared):
 
 
 def _labels(block, prepared):
+    if prepared.completion is not None:
+        return block_responsibilities(block, prepared).argmax(axis=1)
     out = np.empty(len(block), dtype=np.int64)
     kernels.gaussian.assign(block.X, prepared.packed, out)
     far = far_rows(_log_norms(block, prepared), block, prepared)
@@ -200,23 +242,52 @@ def far_rows(log_norm, block, prepared):
 def responsibilities(rows, prepared):
     """p(component | x) of every row (n, k) in the dtype of X."""
     out = np.empty((rows.n_rows, len(prepared.origin)), dtype=rows.dtype)
-    return rows.map(_responsibilities, prepared, out)
+    return rows.map(block_responsibilities, prepared, out)
 
 
-def _responsibilities(block, prepared):
+def block_responsibilities(block, prepared):
+    """Of the rows of one block (b, k), in the dtype of X."""
     out = np.empty((len(block), len(prepared.origin)), dtype=block.X.dtype)
     log_norm = np.empty(len(block))
-    kernels.gaussian.responsibilities(block.X, prepared.packed, out, log_norm)
+    if prepared.completion is not None:
+        log_norm, joint = log_sums(missing.log_joint(block, prepared.completion))
+        out[...] = np.exp(joint)
+    else:
+        kernels.gaussian.responsibilities(block.X, prepared.packed, out, log_norm)
     far = far_rows(log_norm, block, prepared)
     if far.any():
-        out[far] = prepared.far_responsibilities(block.X[far])
+        X = block.X[far]
+        if prepared.completion is not None:
+            X = prepared.without_holes(X)
+        out[far] = prepared.far_responsibilities(X)
     return out
+
+
+def entropies(rows, prepared):
+    """-sum_k r log r of every row, in nats."""
+    return rows.map(_entropies, prepared, np.empty(rows.n_rows))
+
+
+def _entropies(block, prepared):
+    r = block_responsibilities(block, prepared).astype(np.float64)
+    return -(r * np.log(np.maximum(r, np.finfo(np.float64).tiny))).sum(axis=1)
+
+
+def log_certainties(rows, prepared):
+    """log max_k r of every row."""
+    return rows.map(_log_certainties, prepared, np.empty(rows.n_rows))
+
+
+def _log_certainties(block, prepared):
+    return np.log(block_responsibilities(block, prepared).max(axis=1).astype(np.float64))
 
 
 EVALUATIONS = {
     "log_norm": log_norms,
     "label": labels,
     "responsibilities": responsibilities,
+    "entropy": entropies,
+    "log_certainty": log_certainties,
 }
 
 

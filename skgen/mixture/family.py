@@ -1,0 +1,823 @@
+"""What the three Gaussian mixtures share: one fit, one set of answers.
+
+An estimator of the family adds its inference (`_inference`), its fitted attributes and where it starts.
+"""
+
+from math import isfinite
+from numbers import Integral, Real
+
+import joblib
+import numpy as np
+
+from skgen.base import (
+    ClassNamePrefixFeaturesOutMixin,
+    DensityMixin,
+    Estimator,
+    FitTask,
+    Interval,
+    StrOptions,
+    TransformerMixin,
+    admit,
+    announce,
+    check_is_fitted,
+    check_random_state,
+    clone,
+    fit_context,
+    one_blas_thread,
+    random_streams,
+    require_finite,
+    thread_count,
+    warn_convergence,
+)
+from skgen.distributions.gaussian import (
+    STRUCTURES,
+    DegenerateComponent,
+    GaussianParams,
+    log_weights,
+)
+from skgen.distributions.missing import find_patterns
+from skgen.mixture import conditioning, streaming
+from skgen.mixture.initialization import (
+    TrainingRows,
+    given_params,
+    partition_params,
+    partition_rows,
+    replace_given,
+)
+from skgen.mixture.inference import MaximumLikelihood
+from skgen.mixture.model import EVALUATIONS, MixtureModel, prepare
+from skgen.solvers.acceleration import ACCELERATIONS
+from skgen.solvers.em import em
+from skgen.solvers.monitor import Monitor
+from skgen.solvers.solution import Solution
+from skgen.statistics import column_moments, observed_moments
+
+# A floor below this share of a component's variances changes the likelihood less than EM's
+# usual tolerance does; above it the E-step takes the floor into account.
+MATERIAL_FLOOR = 1e-2
+
+
+class MixtureEstimator(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Estimator
+):
+    """A Gaussian mixture that is fitted by EM."""
+
+    # Rows that a fit needs.
+    _fewest_rows = 2
+    # Constructor arguments with one value per feature: they fit no other set of columns.
+    _per_feature = ()
+
+    _parameter_constraints = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "covariance_type": [StrOptions(set(STRUCTURES))],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions({"kmeans", "random", "random_from_data", "k-means++"})],
+        "acceleration": [StrOptions(set(ACCELERATIONS)), None],
+        "learning_decay": [Interval(Real, 0.5, 1.0, closed="right")],
+        "learning_offset": [Interval(Real, 1.0, None, closed="left")],
+        "random_state": ["random_state"],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [None, Integral],
+    }
+
+    @fit_context
+    def fit(self, X, y=None, sample_weight=None):
+        """Estimate the parameters from the rows of X.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+            NaN marks a missing cell, which is integrated out.
+        y : ignored
+        sample_weight : array of shape (n,), default=None
+            Weight 2 means the same as the row twice, 0 as no row.
+
+        Returns
+        -------
+        self : estimator
+        """
+        self._fit(X, y, sample_weight)
+        return self
+
+    @fit_context
+    def fit_predict(self, X, y=None, sample_weight=None):
+        """Fit and return the most probable component of every row; see `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n,)
+        """
+        training, _ = self._fit(X, y, sample_weight)
+        return self._evaluate(training.rows, "label", training.patterns)
+
+    @fit_context
+    def partial_fit(self, X, y=None, sample_weight=None, batch=None):
+        """Continue from the last parameters with new rows; the first call fits the rows it gets.
+
+        Without `batch` this is a step of stepwise EM (Cappe and Moulines 2009; for a posterior it is
+        stochastic variational inference, Hoffman et al. 2013): the expected moments per row become
+        (1 - g) times the old plus g times those of X, g = (t + learning_offset) ^ -learning_decay after t
+        calls. With `batch` moments are memoized (Neal and Hinton 1998; Hughes and Sudderth 2013): those
+        kept of that batch are replaced, `lower_bound_` is the exact objective over all batches, and
+        it does not fall when batches are visited again.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+            The first call needs as many rows as components; NaN as in `fit`.
+        y : ignored
+        sample_weight : array of shape (n,), default=None
+        batch : int or str, default=None
+            Name of these rows, under which they may come again.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            Also where named and unnamed rows are mixed.
+        """
+        stream = getattr(self, "_stream", None)
+        streaming.check_batch(batch, stream)
+        if stream is None:
+            training, model = self._fit(X, y, sample_weight)
+            stream, history = streaming.begin(model), []
+        else:
+            rows = self._admit(X, sample_weight, reset=False)
+            with one_blas_thread(rows):
+                training = self._training(rows, begun=True)
+            stream, history = dict(stream), self.objective_history_
+            model = self._streamed_model(stream, training)
+        with one_blas_thread(training.rows):
+            params = self._fitted_params()
+            model = penalize_material_floor(model, params)
+            if batch is not None:
+                step = streaming.memoize(stream, model, params, training.rows, batch)
+            else:
+                rate = streaming.Rate(self.learning_decay, self.learning_offset)
+                total = getattr(self, "total_samples", None)
+                step = streaming.average(stream, model, params, training.rows, rate, total)
+        params, value, weight = step
+        solution = Solution(
+            params,
+            value,
+            stream["steps"],
+            False,
+            f"{stream['steps']} calls of partial_fit so far",
+            [*history, value],
+        )
+        bounds = [*(self.lower_bounds_ if history else ()), value]
+        self._set_fitted(model, solution, weight)
+        self.lower_bounds_ = bounds
+        self.objective_history_ = [*history, *self._objectives([value], weight)]
+        self._stream = stream
+        return self
+
+    def _streamed_model(self, stream, training):
+        """The EM model of a stream that has begun, for other rows."""
+        return MixtureModel(
+            STRUCTURES[self.covariance_type],
+            training.rows.dtype,
+            self._fitted_inference(),
+            stream["floor"],
+            patterns=training.patterns,
+            scale=stream["scale"],
+        )
+
+    def _fitted_inference(self):
+        """The inference that the fitted attributes came from."""
+        return MaximumLikelihood()
+
+    def _fit(self, X, y, sample_weight):
+        """Fit; returns the `TrainingRows` and the model."""
+        structure = STRUCTURES[self.covariance_type]
+        rows = self._admit(X, sample_weight, reset=True, min_rows=self._fewest_rows)
+        if rows.n_rows < self.n_components:
+            raise ValueError(
+                f"Expected n_samples >= n_components but got n_components = {self.n_components},"
+                f" n_samples = {rows.n_rows}"
+            )
+        with one_blas_thread(rows):
+            training = self._training(rows)
+            given = self._check_given(structure, rows.n_features)
+            model = self._model(structure, training)
+            continued = self.warm_start and hasattr(self, "converged_")
+            n_init = 1 if continued else self.n_init
+            task = FitTask(
+                self,
+                X,
+                y,
+                sample_weight,
+                n_restarts=n_init,
+                max_iter=self.max_iter,
+                sequential=not self._parallel(n_init),
+            )
+            solutions = self._runs(task, model, training, given, continued, n_init)
+            best = max(solutions, key=lambda solution: solution.value)
+        self._set_fitted(model, best, rows.weight_sum)
+        if not best.converged and self.max_iter > 0 and "callback" not in best.reason:
+            warn_convergence(
+                "Best performing initialization did not converge. Try different init parameters,"
+                " or increase max_iter, tol, or check for degenerate data. It stopped because"
+                f" {best.reason}; the last change of the objective was"
+                f" {last_change(best.history):.3g}, tol={self.tol:g}."
+            )
+        task.end()
+        return training, model
+
+    def _admit(self, X, sample_weight=None, *, reset, min_rows=1):
+        power = 2 if self.covariance_type == "full" else 1
+        return admit(
+            self,
+            X,
+            sample_weight,
+            reset=reset,
+            n_threads=thread_count(self.n_jobs),
+            row_work=lambda d: 2.0 * self.n_components * float(d) ** power,
+            min_rows=min_rows,
+            check_finite=False,
+        )
+
+    def _training(self, rows, begun=False):
+        """Look at the cells of X once: moments of the columns, patterns of missing cells.
+
+        A column may be missing from rows that continue what has `begun`.
+        """
+        columns, patterns = column_moments(rows), None
+        if not columns.finite:
+            require_finite(self, rows.X, allow_nan=True)
+            if holds_nan(rows.X):
+                columns = observed_moments(rows)
+                if not begun:
+                    require_observed(columns)
+                rows, patterns = find_patterns(rows)
+        require_moderate(columns, rows)
+        return TrainingRows(rows, columns, patterns)
+
+    def _model(self, structure, training):
+        """The EM model, its floor in units of X."""
+        rows, variance = training.rows, float(training.columns.variance.mean())
+        floor = float(self.reg_covar)
+        if not floor < 1e-3 * float(np.finfo(rows.dtype).max):
+            raise ValueError(
+                f"reg_covar={floor:g} is too large a variance for X in {rows.dtype}; choose a"
+                " share of the variance of X, such as 1e-6"
+            )
+        if floor > MATERIAL_FLOOR * variance and 0.0 < variance < 1.0:
+            floor *= variance
+        complete_and_tied = structure.name == "tied" and training.patterns is None
+        deviations = np.sqrt(training.columns.variance)
+        return MixtureModel(
+            structure,
+            rows.dtype,
+            self._inference(structure, training),
+            floor,
+            scatter=training.scatter if complete_and_tied else None,
+            patterns=training.patterns,
+            scale=np.where(deviations > 0.0, deviations, 1.0),
+        )
+
+    def _parallel(self, n_init):
+        """How many starts run at a time."""
+        return min(n_init, thread_count(self.n_jobs)) if self.n_jobs is not None else 1
+
+    def _runs(self, task, model, training, given, continued, n_init):
+        """Solutions of all starts that did not degenerate; an error if none is left."""
+        streams = random_streams(self.random_state, n_init)
+        at_a_time = self._parallel(n_init)
+        if at_a_time > 1:
+            # Computed once, before threads ask for them.
+            training.seeds  # noqa: B018
+            rows = training.rows
+            training = training.with_threads(max(1, rows.n_threads // at_a_time))
+            results = joblib.Parallel(at_a_time, prefer="threads")(
+                joblib.delayed(self._run)(task, model, training, given, False, i, stream)
+                for i, stream in enumerate(streams)
+            )
+        else:
+            results = [
+                self._run(task, model, training, given, continued, i, stream)
+                for i, stream in enumerate(streams)
+            ]
+        return self._sound(results)
+
+    def _sound(self, results):
+        """The solutions that did not degenerate; else those that at least began."""
+        sound = [run for run in results if isinstance(run, Solution) and run.failure is None]
+        begun = [run for run in results if isinstance(run, Solution)]
+        failures = [run.failure if isinstance(run, Solution) else run for run in results]
+        failures = [failure for failure in failures if failure is not None]
+        if not begun:
+            raise ValueError(
+                "Fitting the mixture model failed because some components have ill-defined"
+                " empirical covariance (for instance caused by singleton or collapsed samples)."
+                " Try to decrease the number of components, increase reg_covar, or scale the"
+                f" input data. Here {failures[0]}; n_components={self.n_components},"
+                f" covariance_type={self.covariance_type!r}, reg_covar={self.reg_covar:g}."
+            ) from failures[0]
+        if sound and failures:
+            warn_convergence(
+                f"{len(failures)} of {len(results)} starts were dropped because a covariance"
+                f" became singular: {failures[0]}. Increase reg_covar or decrease n_components."
+            )
+        return sound or begun
+
+    def _run(self, task, model, training, given, continued, number, random_state):
+        """One start: a Solution, or the DegenerateComponent that ended it."""
+        report = self._report(number)
+        try:
+            start = -np.inf
+            if continued:
+                params, start = self._fitted_params(), self.lower_bound_
+            else:
+                params = self._initial_params(model, training, given, random_state)
+            model = penalize_material_floor(model, params)
+            with task.restart(number) as run:
+                monitor = Monitor(
+                    self.max_iter, self.tol, run, self._attributes_of(model), report, start
+                )
+                solution = em(model, params, training.rows, monitor, self.acceleration)
+                solution = self._refined(solution, model, training, run, report)
+        except DegenerateComponent as degenerate:
+            return degenerate
+        if self.verbose:
+            announce(
+                "Initialization %s.%s",
+                "converged" if solution.converged else "did not converge",
+                f" lower bound {solution.value:.5f}." if self.verbose > 1 else "",
+            )
+        return solution
+
+    def _refined(self, solution, model, training, run, report):
+        """What an estimator makes of a run that has ended."""
+        return solution
+
+    def _report(self, number):
+        """What `verbose` prints after an iteration, None for nothing."""
+        if not self.verbose:
+            return None
+        announce("Initialization %d", number)
+
+        def report(iteration, value, change):
+            if iteration % self.verbose_interval == 0:
+                detail = f"\t ll {value:.5f}\t ll change {change:.5f}" if self.verbose > 1 else ""
+                announce("  Iteration %d%s", iteration, detail)
+
+        return report
+
+    def _check_given(self, structure, d):
+        """Weights, means and precisions to start from, None where not given."""
+        return None, None, None
+
+    def _initial_params(self, model, training, given, random_state):
+        weights, means, precisions = given
+        if all(array is not None for array in given):
+            return given_params(model.structure, *given)
+        partition = partition_rows(
+            training, self.init_params, int(self.n_components), random_state, means
+        )
+        if precisions is not None:
+            # The partition's own covariances are not needed, so they may be singular.
+            model = model.with_floor(max(1.0, training.columns.variance.max()))
+        params = partition_params(training, partition, model)
+        if all(array is None for array in given):
+            return params
+        return replace_given(model.structure, params, weights, means, precisions)
+
+    def _attributes_of(self, model):
+        """A function from parameters to the fitted attributes that callbacks may need."""
+        return lambda params: self._attributes(model, params)
+
+    def _attributes(self, model, params):
+        """Public attributes of parameters, in the dtype of X."""
+        return fitted_attributes(model.structure, model.dtype, params)
+
+    def _set_parameters(self, model, params):
+        for name, value in self._attributes(model, params).items():
+            setattr(self, name, value)
+
+    def _set_fitted(self, model, solution, weight):
+        self._set_parameters(model, solution.params)
+        self.converged_ = solution.converged
+        self.n_iter_ = solution.n_iter
+        self.lower_bound_ = solution.value
+        self.lower_bounds_ = list(solution.history)
+        self.objective_history_ = self._objectives(solution.history, weight)
+        self.stop_reason_ = solution.reason
+        self.__dict__.pop("_stream", None)
+
+    def _objectives(self, history, weight):
+        """What `objective_history_` makes of the values that EM compares."""
+        return list(history)
+
+    def _fitted_params(self):
+        """The fitted attributes as float64 parameters."""
+        return GaussianParams(
+            np.asarray(self.weights_, dtype=np.float64),
+            np.asarray(self.means_, dtype=np.float64),
+            np.asarray(self.covariances_, dtype=np.float64),
+            np.asarray(self.precisions_cholesky_, dtype=np.float64),
+        )
+
+    def _posterior_log_weights(self, structure):
+        """The constants of the E-step that `predict` and `predict_proba` share with the fit."""
+        return log_weights(structure, self._fitted_params())
+
+    def _evaluate(self, rows, what, patterns=None):
+        """One of `EVALUATIONS` for every row, under the E-step of the fit."""
+        structure = STRUCTURES[self.covariance_type]
+        constants = self._posterior_log_weights(structure)
+        return EVALUATIONS[what](rows, self._prepared(structure, constants, rows.dtype, patterns))
+
+    def _prepared(self, structure, constants, dtype, patterns):
+        means = np.asarray(self.means_, dtype=np.float64)
+        factors = np.asarray(self.precisions_cholesky_, dtype=np.float64)
+        return prepare(structure, means, factors, constants, dtype, patterns)
+
+    def _rows(self, X, sample_weight=None):
+        """Rows to answer for, and the patterns of their missing cells or None."""
+        check_is_fitted(self, "means_")
+        rows, patterns = self._admit(X, sample_weight, reset=False), None
+        # A sum is finite only if all its terms are; otherwise the full check decides.
+        with np.errstate(all="ignore"):
+            total = np.add.reduce(rows.X, axis=None)
+        if not isfinite(total):
+            require_finite(self, rows.X, allow_nan=True)
+            if holds_nan(rows.X):
+                rows, patterns = find_patterns(rows)
+        return rows, patterns
+
+    def _answer(self, X, what):
+        rows, patterns = self._rows(X)
+        return self._evaluate(rows, what, patterns)
+
+    def predict(self, X):
+        """The most probable component of every row.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+
+        Returns
+        -------
+        labels : ndarray of shape (n,)
+        """
+        return self._answer(X, "label")
+
+    def predict_proba(self, X):
+        """Responsibilities: the probability of each component given the row.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+
+        Returns
+        -------
+        responsibilities : ndarray of shape (n, k)
+            Rows sum to 1, however far they are from all components.
+        """
+        return self._answer(X, "responsibilities")
+
+    def transform(self, X):
+        """Responsibilities as features; the same as `predict_proba`.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+
+        Returns
+        -------
+        responsibilities : ndarray of shape (n, k)
+        """
+        return self.predict_proba(X)
+
+    def score_samples(self, X):
+        """Log density of every row, in nats.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+
+        Returns
+        -------
+        log_density : ndarray of shape (n,)
+        """
+        rows, patterns = self._rows(X)
+        return self._log_densities(rows, patterns)
+
+    def score(self, X, y=None, sample_weight=None):
+        """Mean log density of the rows, in nats.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+        y : ignored
+        sample_weight : array of shape (n,), default=None
+
+        Returns
+        -------
+        score : float
+        """
+        rows, patterns = self._rows(X, sample_weight)
+        return weighted_sum(rows, self._log_densities(rows, patterns)) / rows.weight_sum
+
+    def bic(self, X, sample_weight=None):
+        """Bayesian information criterion, -2 log L + p log n; lower is better.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+        sample_weight : array of shape (n,), default=None
+            n is the sum of the weights.
+
+        Returns
+        -------
+        bic : float
+        """
+        return self._criterion(X, sample_weight, lambda weight: float(np.log(weight)))
+
+    def aic(self, X, sample_weight=None):
+        """Akaike information criterion, -2 log L + 2 p; lower is better.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+        sample_weight : array of shape (n,), default=None
+
+        Returns
+        -------
+        aic : float
+        """
+        return self._criterion(X, sample_weight, lambda weight: 2.0)
+
+    def icl(self, X, sample_weight=None, *, hard=False):
+        """Integrated completed likelihood, BIC + 2 entropy of the responsibilities; lower is better.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+        sample_weight : array of shape (n,), default=None
+        hard : bool, default=False
+            Take BIC - 2 sum log max_k r, as mclust does.
+
+        Returns
+        -------
+        icl : float
+
+        References
+        ----------
+        Biernacki, Celeux and Govaert (2000), IEEE Transactions on Pattern Analysis and Machine
+        Intelligence 22.
+        """
+        rows, patterns = self._rows(X, sample_weight)
+        constants = log_weights(STRUCTURES[self.covariance_type], self._point_estimate())
+        prepared = self._prepared(
+            STRUCTURES[self.covariance_type], constants, rows.dtype, patterns
+        )
+        if hard:
+            entropy = -weighted_sum(rows, EVALUATIONS["log_certainty"](rows, prepared))
+        else:
+            entropy = weighted_sum(rows, EVALUATIONS["entropy"](rows, prepared))
+        return self.bic(X, sample_weight) + 2.0 * entropy
+
+    def _log_densities(self, rows, patterns):
+        """log p(x) of every row, as `score_samples` returns it."""
+        return self._evaluate(rows, "log_norm", patterns)
+
+    def _point_estimate(self):
+        """The parameters whose likelihood the information criteria use."""
+        return self._fitted_params()
+
+    def _criterion(self, X, sample_weight, price):
+        """-2 log likelihood + price(weight of the rows) per free parameter."""
+        rows, patterns = self._rows(X, sample_weight)
+        structure = STRUCTURES[self.covariance_type]
+        constants = log_weights(structure, self._point_estimate())
+        prepared = self._prepared(structure, constants, rows.dtype, patterns)
+        total = weighted_sum(rows, EVALUATIONS["log_norm"](rows, prepared))
+        return -2.0 * total + self._n_parameters() * price(rows.weight_sum)
+
+    def _n_parameters(self):
+        """Free parameters p of the model."""
+        k, d = self.means_.shape
+        return STRUCTURES[self.covariance_type].n_parameters(k, d) + k * d + k - 1
+
+    def sample(self, n_samples=1):
+        """Draw rows from the fitted mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, d), float64
+            Grouped by component.
+        labels : ndarray of shape (n_samples,)
+            The component of each row.
+        """
+        check_is_fitted(self, "means_")
+        if n_samples < 1:
+            raise ValueError(
+                f"Invalid value for 'n_samples': {n_samples}. The sampling requires at least one"
+                " sample."
+            )
+        random_state = check_random_state(self.random_state)
+        weights = np.asarray(self.weights_, dtype=np.float64)
+        counts = random_state.multinomial(n_samples, weights / weights.sum())
+        X = np.vstack([self._draw(random_state, k, count) for k, count in enumerate(counts)])
+        return X, np.repeat(np.arange(len(counts)), counts)
+
+    def _draw(self, random_state, k, count):
+        """`count` rows of component k."""
+        structure = STRUCTURES[self.covariance_type]
+        means = np.asarray(self.means_, dtype=np.float64)
+        covariances = np.asarray(self.covariances_, dtype=np.float64)
+        noise = structure.draw(random_state, covariances, k, (count, means.shape[1]))
+        return means[k] + noise
+
+    def impute(self, X, *, random_state=None):
+        """Fill the missing cells of X from the cells that are observed in the same row.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+            NaN marks a missing cell.
+        random_state : int, RandomState or None, default=None
+            None fills in conditional means, sum_k p(k | x_o) E[x_u | x_o, k]; anything else draws a
+            component and then the cells from their conditional distribution, at the fitted means and
+            covariances.
+
+        Returns
+        -------
+        X : ndarray of shape (n, d)
+            A copy in the dtype of X; observed cells are unchanged.
+
+        References
+        ----------
+        Ghahramani and Jordan (1994), "Supervised learning from incomplete data via an EM approach".
+        """
+        rows, patterns = self._rows(X)
+        if patterns is None:
+            return np.array(rows.X)
+        structure = STRUCTURES[self.covariance_type]
+        constants = self._posterior_log_weights(structure)
+        prepared = self._prepared(structure, constants, rows.dtype, patterns)
+        if random_state is None:
+            return conditioning.conditional_means(rows, prepared)
+        return conditioning.conditional_draws(rows, prepared, check_random_state(random_state))
+
+    def marginal(self, columns):
+        """The fitted mixture of some columns alone.
+
+        Parameters
+        ----------
+        columns : list of int or str, or boolean mask of shape (d,)
+            Columns to keep, in this order; names where X had them.
+
+        Returns
+        -------
+        mixture : fitted estimator of the same class
+        """
+        check_is_fitted(self, "means_")
+        kept = conditioning.resolve_columns(self, columns, "columns")
+        return self._over(kept, *self._marginal(kept))
+
+    def conditional(self, columns, values):
+        """The fitted mixture of the other columns, given what some columns are.
+
+        Parameters
+        ----------
+        columns : list of int or str, or boolean mask of shape (d,)
+            Columns that are known, but not all.
+        values : array of shape (len(columns),)
+
+        Returns
+        -------
+        mixture : fitted estimator of the same class
+            Over the other columns, in their order.
+        """
+        check_is_fitted(self, "means_")
+        known = conditioning.resolve_columns(self, columns, "columns")
+        values = conditioning.check_values(values, known)
+        others = np.setdiff1d(np.arange(self.n_features_in_), known)
+        if len(others) == 0:
+            raise ValueError(
+                f"columns={columns!r} are all {self.n_features_in_} columns; leave at least one out"
+            )
+        return self._over(others, *self._conditional(known, others, values))
+
+    def _marginal(self, kept):
+        """Structure and parameters of these columns."""
+        structure = STRUCTURES[self.covariance_type]
+        return structure, conditioning.marginal(structure, self._fitted_params(), kept)
+
+    def _conditional(self, known, others, values):
+        """Structure and parameters of the other columns given values."""
+        structure = STRUCTURES[self.covariance_type]
+        params = self._fitted_params()
+        return structure, conditioning.conditional(structure, params, known, others, values)
+
+    def _over(self, columns, structure, params):
+        """A fitted copy of other parameters over these columns."""
+        other = clone(self).set_params(covariance_type=structure.name)
+        for name in self._per_feature:
+            other.set_params(**{name: None})
+        model = MixtureModel(structure, self.means_.dtype, None)
+        other._copy_priors(self, structure, columns)
+        other._set_parameters(model, params)
+        other.n_features_in_ = len(columns)
+        if hasattr(self, "feature_names_in_"):
+            other.feature_names_in_ = self.feature_names_in_[columns]
+        for name in (
+            "converged_",
+            "n_iter_",
+            "lower_bound_",
+            "lower_bounds_",
+            "objective_history_",
+            "stop_reason_",
+        ):
+            setattr(other, name, getattr(self, name))
+        return other
+
+    def _copy_priors(self, fitted, structure, columns):
+        """Take over what a fit remembers of its prior."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    @property
+    def _n_features_out(self):
+        return len(self.weights_)
+
+
+def penalize_material_floor(model, params):
+    """`model`, aware of its floor where that is a material share of the variances."""
+    material = float(np.max(model.penalty(params))) > MATERIAL_FLOOR * params.means.shape[1]
+    return model.with_penalty(material)
+
+
+def fitted_attributes(structure, dtype, params):
+    """Public attributes of parameters, in the dtype of X."""
+    factors = params.factors.astype(dtype)
+    return {
+        "weights_": params.weights.astype(dtype),
+        "means_": params.means.astype(dtype),
+        "covariances_": params.covariances.astype(dtype),
+        "precisions_cholesky_": factors,
+        "precisions_": structure.precisions(params.factors).astype(dtype),
+    }
+
+
+def last_change(history):
+    return history[-1] - history[-2] if len(history) > 1 else np.inf
+
+
+def require_moderate(columns, rows):
+    """Raise where squares of X's deviations, or their inverses, may overflow its dtype."""
+    limit = 1e-3 * float(np.finfo(rows.dtype).max)
+    variance = columns.variance
+    largest = float(variance.max(initial=0.0))
+    if not largest * rows.n_rows * rows.n_features < limit:
+        column = int(np.nan_to_num(columns.square, nan=np.inf).argmax())
+        raise ValueError(
+            f"X has values too large to square in {rows.dtype}: column {column} has a variance of"
+            f" {variance[column]:.3g}; divide X by a constant, or remove its outliers"
+        )
+    if 0.0 < largest < 1.0 / limit:
+        raise ValueError(
+            f"X has too little spread for {rows.dtype}: the largest variance of a column is"
+            f" {largest:.3g} and has no finite inverse; multiply X by a constant"
+        )
+
+
+def holds_nan(X):
+    """Whether a cell of X is NaN; X is looked at in pieces."""
+    step = max(1, 2**20 // max(X.shape[1], 1))
+    return any(np.isnan(X[start : start + step]).any() for start in range(0, len(X), step))
+
+
+def require_observed(columns):
+    """Raise where a column has no observed cell in a row of positive weight."""
+    empty = np.flatnonzero(columns.weight <= 0.0)
+    if len(empty):
+        raise ValueError(
+            f"Input X contains NaN in every row of column {empty[0]} (rows of weight 0 do not count),"
+            " so nothing can be learned about it; remove the column"
+        )
+
+
+def weighted_sum(rows, values):
+    """sum w values; minus infinity becomes the smallest number."""
+    with np.errstate(over="ignore"):
+        total = values.sum() if rows.weight is None else rows.weight @ values
+    return max(float(total), -np.finfo(np.float64).max)

@@ -1,0 +1,3 @@
+"""Stub."""
+
+ACCELERATIONS = {"squarem": None, "anderson": None}
