@@ -45,7 +45,7 @@ def race_rows(problem, race, tolerance):
 def remarks(problem, race, result, tolerance):
     """What a reader must know about one row."""
     fixed = not problem.to_convergence and result.setting is None
-    if fixed and not result.slow and result.n_iter != problem.n_iter:
+    if fixed and not result.slow and result.n_iter < problem.n_iter:
         yield f"STOPPED AFTER {result.n_iter} OF {problem.n_iter} ITERATIONS: no comparison"
     if result.setting is not None:
         yield result.setting_text
