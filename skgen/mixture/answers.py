@@ -1,7 +1,7 @@
 """What a fitted mixture answers: components, densities, criteria, samples, fewer columns.
 
-An estimator of the family says what its E-step's constants are, what its density is and how it draws;
-the rest follows.
+An estimator of the family says what its E-step's constants are, what its density is and how it
+draws; the rest follows.
 """
 
 from math import isfinite

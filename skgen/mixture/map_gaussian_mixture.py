@@ -58,7 +58,8 @@ class MAPGaussianMixture(MixtureEstimator):
     covariance_prior : array of shape (d, d), (d,) for "diag", float for "spherical", default=None
         Psi; 0 stands for zeros of that shape. None means the covariance of X (for "diag" and
         "spherical" the mean variance of its columns) over k^(2/d). Where that is singular its
-        diagonal takes its place, and a column without spread gets the mean variance of the others, or 1.
+        diagonal takes its place, and a column without spread gets the mean variance of the others,
+        or 1.
     weights_init, means_init, precisions_init : array, default=None
         As in `GaussianMixture`.
     random_state : int, RandomState or None, default=None
