@@ -13,6 +13,10 @@ PICTURES = {
     "softmax_training.png": "linear_model/plot_softmax_training.py",
     "perceptron.png": "linear_model/plot_perceptron.py",
     "covariance_structures.png": "mixture/plot_covariance_structures.py",
+    "missing_cells.png": "mixture/plot_missing_cells.py",
+    "bayesian_pruning.png": "mixture/plot_bayesian_pruning.py",
+    "small_samples.png": "mixture/plot_small_samples.py",
+    "acceleration.png": "mixture/plot_acceleration.py",
 }
 
 for picture, script in PICTURES.items():
