@@ -1,9 +1,9 @@
 """EM where components overlap, and what extrapolation saves.
 
-The more components overlap, the less the rows say about which one they come from, and the shorter are
-EM's steps. SQUAREM and Anderson's method guess from the last steps where they lead to, look there, and
-keep what they find if it is better than what EM would have had. One pass over the rows is one
-iteration in all three.
+The more components overlap, the less the rows say about which one they come from, and the shorter
+are EM's steps. SQUAREM and Anderson's method guess from the last steps where they lead to, look
+there, and keep what they find if it is better than what EM would have had. One pass over the rows
+is one iteration in all three.
 """
 
 import argparse

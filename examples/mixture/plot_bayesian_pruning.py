@@ -1,10 +1,11 @@
-"""More components than needed: mean field empties those that do not pay, and its bound counts them.
+"""More components than needed: mean field empties those that do not pay; its bound counts.
 
-Rows of five clouds, fitted with twelve components. Left: the components that the fit starts from, and
-those that keep rows. Middle: their weights after every iteration. Right: the evidence lower bound over
-the number of components, for several concentrations of the prior of the weights. It holds all
-constants, so it compares fits of different size and prior. A small concentration expects empty
-components and pays next to nothing for them; a large one expects equal weights and pays for each.
+Rows of five clouds, fitted with twelve components. Left: the components that the fit starts from,
+and those that keep rows. Middle: their weights after every iteration. Right: the evidence lower
+bound over the number of components, for several concentrations of the prior of the weights. It
+holds all constants, so it compares fits of different size and prior. A small concentration expects
+empty components and pays next to nothing for them; a large one expects equal weights and pays for
+each.
 """
 
 import argparse

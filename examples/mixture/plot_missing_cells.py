@@ -1,9 +1,9 @@
-"""Handwritten digits with missing cells: a mixture fitted to what is left, or to what was filled in.
+"""Handwritten digits with missing cells: fitted to what is left, or to what was filled in.
 
-Cells are removed at random. The usual way fills them with the column's mean and fits the result as if
-it had been observed; its mixture then restores the cells too. A fit with NaN integrates the missing
-cells out instead. Both restore a cell by its conditional mean given the rest of the row; the fit with
-NaN also knows how sure it is, so it can draw the cell.
+Cells are removed at random. The usual way fills them with the column's mean and fits the result as
+if it had been observed; its mixture then restores the cells too. A fit with NaN integrates the
+missing cells out instead. Both restore a cell by its conditional mean given the rest of the row;
+the fit with NaN also knows how sure it is, so it can draw the cell.
 """
 
 import argparse

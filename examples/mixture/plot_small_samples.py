@@ -1,10 +1,10 @@
 """Few rows: held-out likelihood of maximum likelihood, maximum a posteriori and mean field.
 
-Rows of three clouds in four dimensions. With few of them, components of maximum likelihood collapse
-onto the rows they have, and new rows are all but impossible. The prior of maximum a posteriori keeps
-covariances away from zero; the mode is still a narrow guess, and narrower the more degrees of freedom
-the prior has. Mean field averages over what the rows leave open: its predictive density has the tails
-of Student's t. With many rows all agree.
+Rows of three clouds in four dimensions. With few of them, components of maximum likelihood
+collapse onto the rows they have, and new rows are all but impossible. The prior of maximum a
+posteriori keeps covariances away from zero; the mode is still a narrow guess, and narrower the
+more degrees of freedom the prior has. Mean field averages over what the rows leave open: its
+predictive density has the tails of Student's t. With many rows all agree.
 """
 
 import argparse
