@@ -211,15 +211,21 @@ def test_column_without_any_cell_is_refused_by_name(kind):
     X[:, 1] = np.nan
     with pytest.raises(ValueError, match=r"(column|feature)s? 1\b"):
         build(kind, 2, "full").fit(X)
-    pandas = pytest.importorskip("pandas")
-    with pytest.raises(ValueError, match="width"):
-        build(kind, 2, "diag").fit(pandas.DataFrame(X, columns=["length", "width", "depth"]))
     # A row of weight zero is no row.
     X[3, 1] = 2.0
     weight = np.ones(len(X))
     weight[3] = 0.0
     with pytest.raises(ValueError, match=r"(column|feature)s? 1\b"):
         build(kind, 2, "full").fit(X, sample_weight=weight)
+
+
+@every_class
+def test_column_of_a_frame_without_any_cell_is_refused_by_its_own_name(kind):
+    pandas = pytest.importorskip("pandas")
+    X = problem()
+    X[:, 1] = np.nan
+    with pytest.raises(ValueError, match="width"):
+        build(kind, 2, "diag").fit(pandas.DataFrame(X, columns=["length", "width", "depth"]))
 
 
 @every_class
