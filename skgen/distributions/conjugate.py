@@ -19,7 +19,7 @@ from scipy.special import betaln, digamma, gammaln, multigammaln
 from skgen.distributions.gaussian import LOG_TWO_PI, STRUCTURES, TINY_COUNT, GaussianParams
 
 # A weight of zero counts as this in the density of a Dirichlet prior.
-SMALLEST_WEIGHT = np.finfo(np.float64).tiny
+SMALLEST_WEIGHT = float(np.nextafter(0.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -388,9 +388,7 @@ WEIGHT_PRIORS = {
 
 def posterior(structure, prior, weight_prior, moments, floor, scatter):
     """The optimal `PosteriorParams` given the rows' moments (Bishop 2006, 10.58 and 10.60 to 10.63)."""
-    order = weight_prior.order(moments.count)
-    if order is not None:
-        moments = moments.reordered(order)
+    moments = moments.reordered(weight_prior.order(moments.count))
     precisions = PRECISIONS[structure.name]
     d = moments.origin.shape[1]
     means, step, deviation, between = shrunk_means(moments, prior)

@@ -85,7 +85,9 @@ class MixtureMoments:
         return self
 
     def reordered(self, order):
-        """The same moments of the components in another order."""
+        """The same moments of the components in another order; None leaves them."""
+        if order is None:
+            return self
         scatter = self.scatter
         if scatter is not None and not self.pooled:
             scatter = scatter[order]

@@ -258,7 +258,7 @@ class MixtureEstimator(
             if holds_nan(rows.X):
                 columns = observed_moments(rows)
                 if not begun:
-                    require_observed(columns)
+                    require_observed(self, columns)
                 rows, patterns = find_patterns(rows)
         require_moderate(columns, rows)
         return TrainingRows(rows, columns, patterns)
@@ -822,13 +822,15 @@ def holds_nan(X):
     return any(np.isnan(X[start : start + step]).any() for start in range(0, len(X), step))
 
 
-def require_observed(columns):
+def require_observed(estimator, columns):
     """Raise where a column has no observed cell in a row of positive weight."""
     empty = np.flatnonzero(columns.weight <= 0.0)
     if len(empty):
+        names = getattr(estimator, "feature_names_in_", None)
+        name = "" if names is None else f" ({names[empty[0]]!r})"
         raise ValueError(
-            f"Input X contains NaN in every row of column {empty[0]} (rows of weight 0 do not count),"
-            " so nothing can be learned about it; remove the column"
+            f"Input X contains NaN in every row of column {empty[0]}{name}, rows of weight 0 aside, so"
+            " nothing can be learned about it; remove the column"
         )
 
 

@@ -44,6 +44,11 @@ class MaximumLikelihood:
         )
 
     @staticmethod
+    def order(count):
+        """The order that `update` brings components into, None for the one they have."""
+        return None
+
+    @staticmethod
     def shares(params):
         """The components' shares of the rows, which accelerated runs vary freely."""
         return params.weights
@@ -86,6 +91,9 @@ class MeanField:
         return conjugate.posterior(
             structure, self.prior, self.weight_prior, moments, floor, scatter
         )
+
+    def order(self, count):
+        return self.weight_prior.order(count)
 
     @staticmethod
     def shares(params):

@@ -25,9 +25,10 @@ from skgen.seeding import kmeans_plus_plus, random_rows
 from skgen.solvers.em import em
 from skgen.solvers.monitor import Monitor
 
-# EM of the one Gaussian that completes rows; it only has to be near.
-TYPICAL_ITERATIONS = 20
-TYPICAL_TOLERANCE = 1e-3
+# Iterations and tolerance of EM for the one Gaussian: where it completes rows to start from it only has to
+# be near, where it is a prior's scale it should not show how it was found.
+ABOUT = 20, 1e-3
+EXACTLY = 200, 1e-11
 # A floor under its covariance, as a share of the mean variance.
 TYPICAL_FLOOR = 1e-6
 
@@ -55,23 +56,32 @@ class TrainingRows:
 
     @cached_property
     def typical(self):
-        """Structure and parameters of one Gaussian for all rows with missing cells."""
+        """Structure and parameters of one Gaussian for all rows with missing cells, about."""
         mean, variance = self.columns.mean[None], self.columns.variance[None]
         floor = TYPICAL_FLOOR * float(variance.mean()) or 1.0
         deviation = np.sqrt(variance + floor)
-        diagonal = GaussianParams(np.ones(1), mean, deviation**2, 1.0 / deviation)
         start = GaussianParams(
-            np.ones(1), mean, (deviation**2)[:, None] * np.eye(mean.size), np.diag(1.0 / deviation[0])[None]
+            np.ones(1),
+            mean,
+            deviation[:, :, None] ** 2 * np.eye(mean.size),
+            np.eye(mean.size) / deviation[:, :, None],
         )
+        try:
+            return self._one_gaussian(start, floor, *ABOUT)
+        except DegenerateComponent:
+            return self.typical_of_columns
+
+    def _one_gaussian(self, start, floor, max_iter, tol):
+        """Structure and parameters of one Gaussian, by EM."""
         full = STRUCTURES["full"]
         model = MixtureModel(
             full, self.rows.dtype, MaximumLikelihood(), floor, patterns=self.patterns
         )
-        monitor = Monitor(TYPICAL_ITERATIONS, TYPICAL_TOLERANCE, UNWATCHED, lambda params: {})
-        try:
-            return full, em(model, start, self.rows, monitor).params
-        except DegenerateComponent:
-            return STRUCTURES["diag"], diagonal
+        monitor = Monitor(max_iter, tol, UNWATCHED, lambda params: {})
+        solution = em(model, start, self.rows, monitor)
+        if solution.failure is not None:
+            raise solution.failure
+        return full, solution.params
 
     @cached_property
     def typical_of_columns(self):
@@ -125,6 +135,10 @@ class TrainingRows:
             square = self.scatter.second - self.scatter.weight * np.outer(center, center)
         else:
             kind, params = self.typical
+            try:
+                kind, params = self._one_gaussian(params, 0.0, *EXACTLY)
+            except DegenerateComponent:
+                kind, params = self.typical_of_columns
             square = weight * params.covariances[0]
             square = np.diag(square) if kind.name == "diag" else square
         return square / degrees_of_spread(weight)

@@ -73,6 +73,7 @@ def average(stream, model, params, rows, rate, total):
         step = rate(stream["steps"])
         old = restored(stream["moments"]).about(moments.origin, model.structure)
         per_row = old.scaled(1.0 - step).merge(per_row.scaled(step))
+    per_row = per_row.reordered(model.inference.order(per_row.count))
     stream.update(steps=stream["steps"] + 1, weight=seen, moments=stored(per_row))
     value = moments.log_norm / moments.weight * weight + model.regularizer(params)
     return model.m_step(params, per_row.scaled(weight)), model.in_units(value, weight), weight
@@ -89,6 +90,13 @@ def memoize(stream, model, params, rows, batch):
         part = restored(kept).about(moments.origin, model.structure)
         total = part if total is None else total.merge(part)
         entropies += kept["entropy"]
+    # An M-step that renames components would leave the batches behind.
+    order = model.inference.order(total.count)
+    total = total.reordered(order)
+    batches = {
+        name: {**stored(restored(kept).reordered(order)), "entropy": kept["entropy"]}
+        for name, kept in batches.items()
+    }
     params = model.m_step(params, total)
     value = log_joint(model, params, total) + entropies + model.regularizer(params)
     stream.update(steps=stream["steps"] + 1, weight=total.weight, batches=batches)
