@@ -295,6 +295,38 @@ def test_density_integrates_to_one_in_three_dimensions(structure, sticks):
 
 @both_kinds
 @every_structure
+def test_sample_follows_the_density(structure, sticks):
+    """Few rows, so that t has long tails; moments of log p and distributions by sums on a grid."""
+    X = overlapping(n=20, d=2, k=2)
+    fitted = fit(some_prior(structure, 2, sticks=sticks), 2, X)
+    x, width = stretched(401, X.std(), 12.0)
+    grid = np.stack(np.meshgrid(x, x), axis=-1).reshape(-1, 2) + X.mean(axis=0)
+    log_density = fitted.score_samples(grid).reshape(401, 401)
+    mean = width @ (np.exp(log_density) * log_density) @ width
+    drawn, component = fitted.sample(40_000)
+    score = fitted.score_samples(drawn)
+    # Five standard errors, and five of a variance of log p, in which tails count more.
+    assert abs(score.mean() - mean) < 5 * score.std() / 200
+    square = (score - mean) ** 2
+    variance = width @ (np.exp(log_density) * (log_density - mean) ** 2) @ width
+    assert abs(square.mean() - variance) < 5 * square.std() / 200
+    share = np.bincount(component, minlength=2) / 40_000
+    np.testing.assert_allclose(share, fitted.weights_, atol=5 * 0.5 / 200)
+    for column in (0, 1):
+        part = fitted.marginal([column])
+        density = width @ np.exp(log_density) if column == 0 else np.exp(log_density) @ width
+        found = np.exp(part.score_samples(X.mean(axis=0)[column] + x[:, None]))
+        np.testing.assert_allclose(found, density, rtol=1e-6, atol=1e-9)
+        total = np.cumsum(density * width)
+        uniform = np.interp(
+            drawn[:, column] - X.mean(axis=0)[column], x, total - 0.5 * density * width
+        )
+        # alpha = 1e-6 is 0.0135; the distribution function is summed in steps of 0.06 deviations.
+        assert stats.kstest(uniform, "uniform").statistic < 0.015
+
+
+@both_kinds
+@every_structure
 def test_plug_in_density_and_responsibilities_are_those_of_rho(structure, sticks):
     X = overlapping(n=60, d=3, k=3)
     prior = some_prior(structure, 3, sticks=sticks)
