@@ -21,6 +21,8 @@ class Contender:
     modules: tuple[str, ...]
     fit: Callable
     dtypes: tuple[str, ...] = ("float32", "float64")
+    # Maximizes something else than the first contender, so only the seconds are compared.
+    other_model: bool = False
 
     def missing(self):
         """Why this contender cannot take part, or None."""
@@ -133,11 +135,11 @@ SEEDING = (
 )
 
 
-def fit_mixture(module):
+def fit_mixture(module, family="GaussianMixture", **options):
     """scikit-learn's interface, which skgen has too."""
 
     def fit(problem, n_iter, seed):
-        estimator = import_module(module).GaussianMixture
+        estimator = getattr(import_module(module), family)
         model = estimator(
             len(problem.weights),
             covariance_type=problem.structure,
@@ -147,6 +149,7 @@ def fit_mixture(module):
             weights_init=problem.weights,
             means_init=problem.means,
             precisions_init=problem.precisions,
+            **options,
         )
         model.fit(problem.X)
         return (model.weights_, model.means_, model.covariances_), model.n_iter_
@@ -183,6 +186,55 @@ MIXTURE = (
 )
 # oneDAL has neither tied nor spherical covariances.
 MIXTURE_WITHOUT_DAAL = MIXTURE[:2]
+LIKELIHOOD = Contender(
+    "skgen GaussianMixture",
+    ("skgen.mixture",),
+    fit_mixture("skgen.mixture"),
+    other_model=True,
+)
+MAP = (
+    Contender(
+        "skgen MAPGaussianMixture",
+        ("skgen.mixture",),
+        fit_mixture("skgen.mixture", "MAPGaussianMixture"),
+    ),
+    LIKELIHOOD,
+)
+
+
+def fit_bayesian(module):
+    """Mean field from a given posterior: there is no means_init, so a warm start continues it.
+
+    The Dirichlet prior, because truncated sticks are not the same model in both packages.
+    """
+
+    def fit(problem, n_iter, seed):
+        model = import_module(module).BayesianGaussianMixture(
+            n_components=len(problem.weights),
+            covariance_type=problem.structure,
+            weight_concentration_prior_type="dirichlet_distribution",
+            tol=0.0,
+            reg_covar=problem.reg_covar,
+            max_iter=n_iter,
+            warm_start=True,
+        )
+        for name, value in problem.posterior.items():
+            setattr(model, name, value)
+        model.fit(problem.X)
+        return (model.weights_, model.means_, model.covariances_), model.n_iter_
+
+    return fit
+
+
+BAYESIAN = (
+    Contender("skgen BayesianGaussianMixture", ("skgen.mixture",), fit_bayesian("skgen.mixture")),
+    LIKELIHOOD,
+    Contender(
+        "scikit-learn BayesianGaussianMixture",
+        ("sklearn.mixture",),
+        fit_bayesian("sklearn.mixture"),
+    ),
+)
 
 
 def fit_small(module, family):

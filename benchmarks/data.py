@@ -30,6 +30,14 @@ def overlapping(n_rows, n_features, n_groups, dtype, seed=0):
     return X
 
 
+def with_holes(X, share, seed=1):
+    """A copy of X with that share of cells NaN, completely at random; no row loses all."""
+    generator = np.random.default_rng(seed)
+    hole = generator.random(X.shape) < share
+    hole[hole.all(axis=1), 0] = False
+    return np.where(hole, X.dtype.type(np.nan), X)
+
+
 @cache
 def mnist_pixels():
     """The 60000 training images of MNIST as bytes, (60000, 784)."""

@@ -21,6 +21,10 @@ PACKAGES = (
     "snapml",
     "skglm",
     "torch",
+    "stepmix",
+    "pomegranate",
+    "pygmmis",
+    "astroML",
 )
 
 

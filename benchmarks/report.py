@@ -44,6 +44,9 @@ def race_rows(problem, race, tolerance):
 
 def remarks(problem, race, result, tolerance):
     """What a reader must know about one row."""
+    fixed = not problem.to_convergence and result.setting is None
+    if fixed and not result.slow and result.n_iter < problem.n_iter:
+        yield f"STOPPED AFTER {result.n_iter} OF {problem.n_iter} ITERATIONS: no comparison"
     if result.setting is not None:
         yield result.setting_text
         if max(result.objectives) > problem.goal:
@@ -60,6 +63,9 @@ def remarks(problem, race, result, tolerance):
         first = race.results[0]
         expected = fmean(first.objectives) if first.objectives and not first.slow else None
     if expected is None or result is race.results[0]:
+        return
+    if result.other_model:
+        yield "another model: only the seconds are compared"
         return
     reached = fmean(result.objectives)
     difference = (reached - expected) / abs(expected)

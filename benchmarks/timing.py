@@ -18,7 +18,7 @@ GIVE_UP = 5
 # /proc/stat counts in hundredths of a second, for each core.
 CLOCK_TICKS = 100
 CLOCK_ERROR = 0.03
-# What fits are timed by; `--busy` takes the processor time of this process.
+# What fits are timed by; `--busy` takes processor time, that of workers included.
 clock = time.perf_counter
 
 
@@ -32,6 +32,7 @@ class Result:
     n_iter: int = 0
     slow: bool = False
     failure: str | None = None
+    other_model: bool = False
     # Where contenders run to a gap: at which setting of their own this one reaches it.
     setting: float | None = None
     setting_text: str = ""
@@ -59,7 +60,9 @@ class Race:
 
 def run_race(problem, contenders, rounds, max_load, slow_after):
     """Let `contenders` take turns until `rounds` quiet rounds are done, or twice as many in all."""
-    results = [Result(contender.name) for contender in contenders]
+    results = [
+        Result(contender.name, other_model=contender.other_model) for contender in contenders
+    ]
     prepare = find_settings if hasattr(problem, "goal") else warm_up
     prepare(problem, contenders, results, slow_after)
     race = Race(results, {}, [], max_load)
@@ -183,19 +186,30 @@ class LoadClock:
     """Measures the cores that other processes keep busy."""
 
     def __init__(self):
-        self.start = time.perf_counter(), busy_seconds(), time.process_time()
+        self.start = time.perf_counter(), busy_seconds(), processor_seconds()
 
     def foreign_load(self):
         """Cores taken by others since the start; 0 where /proc/stat does not exist."""
         wall, busy, own = (
             after - before
             for after, before in zip(
-                (time.perf_counter(), busy_seconds(), time.process_time()),
+                (time.perf_counter(), busy_seconds(), processor_seconds()),
                 self.start,
                 strict=True,
             )
         )
         return max(0.0, busy - own - CLOCK_ERROR) / wall
+
+
+def processor_seconds():
+    """Processor time of this process and of the workers that it started and that have ended."""
+    own = time.process_time()
+    try:
+        import resource
+    except ImportError:  # Windows
+        return own
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own + children.ru_utime + children.ru_stime
 
 
 def busy_seconds():

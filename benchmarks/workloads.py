@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks import contenders, fresh, linear_contenders
+from benchmarks import acceleration, contenders, fresh, linear_contenders, missing_contenders
 from benchmarks.data import (
     labeled,
     messages,
@@ -14,9 +14,16 @@ from benchmarks.data import (
     mnist_labels,
     overlapping,
     text,
+    with_holes,
 )
 from benchmarks.linear_problems import EpochProblem, GapProblem
-from benchmarks.problems import CallProblem, KMeansProblem, MixtureProblem, SeedingProblem
+from benchmarks.problems import (
+    CallProblem,
+    KMeansProblem,
+    MissingProblem,
+    MixtureProblem,
+    SeedingProblem,
+)
 
 # How much of the rows --small keeps.
 SMALL = 10
@@ -106,6 +113,35 @@ def mixture(name, data, structure, k, n_iter=20):
     peers = contenders.MIXTURE
     if structure in ("tied", "spherical"):
         peers = contenders.MIXTURE_WITHOUT_DAAL
+    return Workload(name, title, problem, peers, dtype="float64")
+
+
+def full_inference(prefix, family, peers):
+    """`family` beside maximum likelihood at the sizes of the full-covariance mixtures."""
+    sizes = (
+        ("1e6x8", clouds(1_000_000, 8, 16), 16),
+        ("200kx32", clouds(200_000, 32, 32), 32),
+        ("mnist-pca", digit_components, 20),
+        ("1e5x2", clouds(100_000, 2, 5), 5),
+    )
+
+    def workload(size, data, k):
+        def problem(dtype, share):
+            return MixtureProblem.from_rows(data(dtype, share), "full", k, 20)
+
+        title = f"{family}, full, {size}, k={k}, 20 iterations"
+        return Workload(f"{prefix}-full-{size}", title, problem, peers, dtype="float64")
+
+    return tuple(workload(*size) for size in sizes)
+
+
+def missing(name, n_rows, structure, peers):
+    def problem(dtype, share):
+        X = overlapping(n_rows // share, 20, 5, np.dtype(dtype).type)
+        return MissingProblem.from_rows(with_holes(X, 0.2), structure, 5, 20)
+
+    size = name.rpartition("-")[2]
+    title = f"GaussianMixture, {structure}, {size}, 20 % of the cells missing, k=5, 20 iterations"
     return Workload(name, title, problem, peers, dtype="float64")
 
 
@@ -251,6 +287,18 @@ CATALOGUE = (
     mixture("gmm-diag-200kx32", clouds(200_000, 32, 32), "diag", 32),
     mixture("gmm-tied-200kx32", clouds(200_000, 32, 32), "tied", 32),
     mixture("gmm-spherical-200kx32", clouds(200_000, 32, 32), "spherical", 32),
+    *full_inference("map", "MAPGaussianMixture", contenders.MAP),
+    *full_inference("bayes", "BayesianGaussianMixture", contenders.BAYESIAN),
+    missing("gmm-missing-1e4x20", 10_000, "full", missing_contenders.FULL),
+    missing("gmm-missing-1e5x20", 100_000, "full", missing_contenders.FULL),
+    missing("gmm-missing-diag-1e5x20", 100_000, "diag", missing_contenders.DIAGONAL),
+    FreshWorkload(
+        "gmm-acceleration",
+        "GaussianMixture, passes over the rows to within 1e-8 relative of EM's limit",
+        acceleration.count_passes,
+        rounds=1,
+        columns=("rows", *acceleration.METHODS, "EM's limit"),
+    ),
     tiny("tiny-kmeans", "KMeans"),
     tiny("tiny-mixture", "GaussianMixture"),
     one_row("predict-one-row-kmeans", "KMeans", "predict"),

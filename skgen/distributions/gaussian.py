@@ -190,6 +190,18 @@ class Full:
         return (factors**2).sum(axis=(1, 2))
 
     @staticmethod
+    def pack_factors(factors, scale):
+        """Unconstrained and without units: log P_jj scale_j, and P_ij / P_jj, i < j, likewise."""
+        diagonal = np.diagonal(factors, axis1=-2, axis2=-1)
+        i, j = np.triu_indices(len(scale), 1)
+        slopes = factors[..., i, j] / diagonal[..., j] * (scale[i] / scale[j])
+        return np.concatenate([np.log(diagonal * scale).ravel(), slopes.ravel()])
+
+    @staticmethod
+    def unpack_factors(flat, k, d, scale):
+        return unpack_triangles(flat, (k,), d, scale)
+
+    @staticmethod
     def squared_lengths(deviations, factors):
         """|deviation_k P_k|^2 per component."""
         return (np.einsum("ki,kij->kj", deviations, factors) ** 2).sum(axis=1)
@@ -319,6 +331,10 @@ class Tied(Full):
         return (factors**2).sum()
 
     @staticmethod
+    def unpack_factors(flat, k, d, scale):
+        return unpack_triangles(flat, (), d, scale)
+
+    @staticmethod
     def squared_lengths(deviations, factors):
         return ((deviations @ factors) ** 2).sum(axis=1)
 
@@ -419,6 +435,14 @@ class Diagonal:
         return (factors**2).sum(axis=1)
 
     @staticmethod
+    def pack_factors(factors, scale):
+        return np.log(factors * scale).ravel()
+
+    @staticmethod
+    def unpack_factors(flat, k, d, scale):
+        return np.exp(flat.reshape(k, d)) / scale
+
+    @staticmethod
     def squared_lengths(deviations, factors):
         return ((deviations * factors) ** 2).sum(axis=1)
 
@@ -501,6 +525,15 @@ class Spherical(Diagonal):
     @staticmethod
     def trace_of_precisions(factors, d):
         return d * factors**2
+
+    @staticmethod
+    def pack_factors(factors, scale):
+        # One deviation for all features: that of the rows about their mean.
+        return np.log(factors * np.sqrt(np.mean(scale**2)))
+
+    @staticmethod
+    def unpack_factors(flat, k, d, scale):
+        return np.exp(flat) / np.sqrt(np.mean(scale**2))
 
     @staticmethod
     def squared_lengths(deviations, factors):
@@ -592,6 +625,18 @@ def inverse_gram(factor):
     """(P P')^-1 for an upper triangular P."""
     inverse, _ = lapack.dtrtri(np.asfortranarray(factor), lower=0)
     return inverse.T @ inverse
+
+
+def unpack_triangles(flat, shape, d, scale):
+    """Upper triangular matrices (*shape, d, d) from what `Full.pack_factors` made of them."""
+    n_diagonal = int(np.prod(shape, dtype=int)) * d
+    diagonal = np.exp(flat[:n_diagonal].reshape(*shape, d)) / scale
+    i, j = np.triu_indices(d, 1)
+    factors = np.zeros((*shape, d, d))
+    slopes = flat[n_diagonal:].reshape(*shape, len(i)) * (scale[j] / scale[i])
+    factors[..., i, j] = slopes * diagonal[..., j]
+    factors[..., np.arange(d), np.arange(d)] = diagonal
+    return factors
 
 
 def why_degenerate(covariance):

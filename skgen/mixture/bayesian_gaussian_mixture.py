@@ -69,7 +69,7 @@ default="dirichlet_process"
         Once converged, components whose weight is below are removed and the others fitted on, if the
         bound does not lose by it; the fitted attributes then have fewer components. None keeps all.
     acceleration : {"squarem", "anderson"} or None, default=None
-    learning_decay, learning_offset : float, default=0.7, 2.0
+    learning_decay, learning_offset : float, default=0.6, 2.0
         Step size (t + offset) ^ -decay of `partial_fit` after t blocks.
     total_samples : float, default=None
         Rows of the whole stream, which `partial_fit` weighs against the prior; None means the rows seen.
@@ -157,7 +157,7 @@ default="dirichlet_process"
         verbose_interval=10,
         prune_threshold=None,
         acceleration=None,
-        learning_decay=0.7,
+        learning_decay=0.6,
         learning_offset=2.0,
         total_samples=None,
         n_jobs=None,

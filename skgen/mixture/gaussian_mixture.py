@@ -49,7 +49,7 @@ class GaussianMixture(MixtureEstimator):
     acceleration : {"squarem", "anderson"} or None, default=None
         Extrapolate from EM's steps; a step that gains less than EM's would is not taken. Worth it where
         components overlap and EM needs hundreds of iterations.
-    learning_decay, learning_offset : float, default=0.7, 2.0
+    learning_decay, learning_offset : float, default=0.6, 2.0
         Step size (t + offset) ^ -decay of `partial_fit` after t blocks; decay in (0.5, 1], offset >= 1.
     n_jobs : int, default=None
         Threads. None uses all cores available to the process. An explicit number above 1 also
@@ -121,7 +121,7 @@ class GaussianMixture(MixtureEstimator):
         verbose=0,
         verbose_interval=10,
         acceleration=None,
-        learning_decay=0.7,
+        learning_decay=0.6,
         learning_offset=2.0,
         n_jobs=None,
     ):

@@ -65,7 +65,7 @@ class MAPGaussianMixture(MixtureEstimator):
     warm_start : bool, default=False
     verbose, verbose_interval : int, default=0, 10
     acceleration : {"squarem", "anderson"} or None, default=None
-    learning_decay, learning_offset : float, default=0.7, 2.0
+    learning_decay, learning_offset : float, default=0.6, 2.0
         Step size (t + offset) ^ -decay of `partial_fit` after t blocks.
     total_samples : float, default=None
         Rows of the whole stream, which `partial_fit` weighs against the prior; None means the rows seen.
@@ -150,7 +150,7 @@ class MAPGaussianMixture(MixtureEstimator):
         verbose=0,
         verbose_interval=10,
         acceleration=None,
-        learning_decay=0.7,
+        learning_decay=0.6,
         learning_offset=2.0,
         total_samples=None,
         n_jobs=None,

@@ -19,7 +19,7 @@ import numpy as np
 
 from skgen import kernels
 from skgen.distributions import missing
-from skgen.distributions.gaussian import MixtureMoments, Scatter
+from skgen.distributions.gaussian import MixtureMoments, Scatter, expected_log_joint
 
 # Log densities below this have lost the digits that tell components of one covariance apart.
 FAR = {4: -1e3, 8: -1e6}
@@ -160,6 +160,51 @@ class MixtureModel:
 
     def m_step(self, params, moments):
         return self.inference.update(self.structure, moments, self.floor, self.scatter)
+
+    def pack(self, params):
+        """log shares, means in `scale`, and the factors as their structure packs them."""
+        shares = np.log(np.maximum(self.inference.shares(params), np.finfo(np.float64).tiny))
+        means = params.means / self.scale
+        factors = self.structure.pack_factors(params.factors, self.scale)
+        return np.concatenate([shares, means.ravel(), factors])
+
+    def unpack(self, vector, like):
+        """Parameters from `pack`; components of `like` without rows stay as they are."""
+        k, d = like.means.shape
+        with np.errstate(over="ignore", invalid="ignore"):
+            shares = np.exp(vector[:k] - vector[:k].max())
+            shares /= shares.sum()
+            means = vector[k : k + k * d].reshape(k, d) * self.scale
+            factors = self.structure.unpack_factors(vector[k + k * d :], k, d, self.scale)
+        absent = self.inference.shares(like) == 0.0
+        if absent.any():
+            shares[absent], means[absent] = 0.0, like.means[absent]
+            if self.structure.name != "tied":
+                factors[absent] = like.factors[absent]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            sizes = self.structure.log_determinant(factors, d)
+        if not (np.isfinite(vector).all() and np.isfinite(factors).all() and np.isfinite(sizes).all()):
+            raise ValueError("the vector is no mixture: a number overflows")
+        return self.inference.rebuild(self.structure, like, shares, means, factors)
+
+    def merit(self, params, moments):
+        """What the M-step climbs: the value, less what the floor costs that the E-step ignores."""
+        value = self.value(params, moments)
+        if self.penalized or self.floor == 0.0:
+            return value
+        penalty = np.broadcast_to(self.penalty(params), moments.count.shape)
+        return value - self.in_units(float(moments.count @ penalty), moments.weight)
+
+    def gain(self, moments, old, new):
+        """A lower bound of merit(new) - merit(old), `moments` being those of the E-step at `old`."""
+        before, after = (self._expected_merit(moments, params) for params in (old, new))
+        return self.in_units(after - before, moments.weight)
+
+    def _expected_merit(self, moments, params):
+        weights = self.inference.log_weights(self.structure, params) - self.penalty(params)
+        return self.regularizer(params) + expected_log_joint(
+            self.structure, moments, params.means, params.factors, weights, self.scatter
+        )
 
 
 def prepare(structure, means, factors, weights, dtype, patterns=None):

@@ -41,7 +41,8 @@ def em(model, params, rows, monitor, acceleration=None):
         monitor.begin()
         statistic = rows.sum(model.e_step, model.prepare(params))
         value = model.value(params, statistic)
-        if fell(value, monitor.latest, rows.dtype):
+        # A run that continues another may have other rows.
+        if n_iter > 1 and fell(value, monitor.latest, rows.dtype):
             params, n_iter = previous, n_iter - 1
             monitor.take_back(params, "the covariance floor outweighs what EM still gains")
             break
