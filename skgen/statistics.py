@@ -51,7 +51,7 @@ class ColumnMoments:
 
 @dataclass(slots=True)
 class ObservedMoments:
-    """Weights, means and centered squares of the cells of each column that are not NaN, all (d,)."""
+    """Weights, means and centered squares of the cells that are not NaN, all (d,)."""
 
     weight: np.ndarray
     mean: np.ndarray

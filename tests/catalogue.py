@@ -312,7 +312,9 @@ add_gaussian_mixture("random", init_params="random")
 add_gaussian_mixture("random_from_data", init_params="random_from_data", covariance_type="diag")
 for _type in ("full", "tied", "diag", "spherical"):
     add_bayesian_mixture(_type, _type)
-add_bayesian_mixture("dirichlet", weight_concentration_prior_type="dirichlet_distribution", n_init=2)
+add_bayesian_mixture(
+    "dirichlet", weight_concentration_prior_type="dirichlet_distribution", n_init=2
+)
 if PACKAGE == "skgen":
     for _type in ("full", "tied", "diag", "spherical"):
         add_map_mixture(_type, _type)

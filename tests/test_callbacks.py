@@ -130,7 +130,7 @@ def test_observers_see_usable_estimators(entry):
     final = fitted[-1]
     np.testing.assert_array_equal(final.predict(X), estimator.predict(X))
     if entry.supervised or entry.prior:
-        return  # accuracy may fall while the likelihood rises, and the likelihood while the bound does
+        return  # accuracy may fall while the likelihood rises, and that while the bound does
     scores = [seen.score(X) for seen in fitted]
     assert scores == sorted(scores) or np.diff(scores).min() > -1e-9 * abs(scores[-1])
 

@@ -1,11 +1,13 @@
-"""Conjugate priors of a Gaussian mixture: what they add to moments, their densities, their divergences.
+"""Conjugate priors of a Gaussian mixture: what they add to moments, densities, divergences.
 
-    pi ~ Dirichlet(a, ..., a)        mu_k | S_k ~ N(m, S_k / kappa)        S_k ~ inverse Wishart(nu, Psi)
+    pi ~ Dirichlet(a, ..., a)        mu_k | S_k ~ N(m, S_k / kappa)        S_k ~ inverse
+    Wishart(nu, Psi)
 
-Every structure is a set of Wishart distributions of the precisions: one of dimension d per component
-("full") or for all ("tied"), one of dimension 1 per component and feature ("diag", a gamma distribution
-of shape nu/2 and rate Psi/2) or per component ("spherical", to which a row adds d degrees of freedom).
-`PRECISIONS` is the table. The mode gives maximum a posteriori EM, the posterior gives mean field.
+Every structure is a set of Wishart distributions of the precisions: one of dimension d per
+component ("full") or for all ("tied"), one of dimension 1 per component and feature ("diag", a
+gamma distribution of shape nu/2 and rate Psi/2) or per component ("spherical", to which a row adds
+d degrees of freedom). `PRECISIONS` is the table. The mode gives maximum a posteriori EM, the
+posterior gives mean field.
 
 Fraley and Raftery (2007), Journal of Classification 24; Bishop (2006), section 10.2 and appendix B;
 Blei and Jordan (2006), Bayesian Analysis 1, for stick-breaking weights.
@@ -14,10 +16,12 @@ Blei and Jordan (2006), Bayesian Analysis 1, for stick-breaking weights.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betaln, digamma, gammaln, multigammaln
+from scipy.special import betaln, digamma, gammaln
 
 from skgen.distributions.gaussian import LOG_TWO_PI, STRUCTURES, TINY_COUNT, GaussianParams
 
+LOG_TWO = float(np.log(2.0))
+LOG_PI = float(np.log(np.pi))
 # A weight of zero counts as this in the density of a Dirichlet prior.
 SMALLEST_WEIGHT = float(np.nextafter(0.0, 1.0))
 
@@ -42,6 +46,16 @@ class GaussianPrior:
     degrees_of_freedom: float
     covariance: np.ndarray
 
+    def log_normalizer(self, precisions):
+        """Of the precisions' distributions, computed once; not finite where there is none."""
+        known = self.__dict__.get("_log_normalizer")
+        if known is None:
+            log_det = precisions.log_det_scale(self.covariance)
+            m = precisions.dimension(len(self.mean))
+            known = log_normalizer(self.degrees_of_freedom, log_det, m)
+            self.__dict__["_log_normalizer"] = known
+        return known
+
     def over(self, precisions, columns):
         """The prior of these columns alone."""
         dropped = len(self.mean) - len(columns)
@@ -60,7 +74,8 @@ class PosteriorParams:
     Attributes
     ----------
     weights, means, covariances, factors
-        Posterior means as `GaussianParams` has them; the covariances are inverses of the mean precisions.
+        Posterior means as `GaussianParams` has them; the covariances are inverses of the mean
+        precisions.
     concentration : (k,), or (2, k) for stick-breaking weights
     mean_precision : (k,)
     degrees_of_freedom : (k,), a scalar for tied
@@ -296,7 +311,7 @@ def log_prior(structure, prior, concentration, params):
     m, nu = precisions.dimension(d), prior.degrees_of_freedom
     densities = 0.5 * (nu + m + 1.0) * log_det
     densities = densities - 0.5 * precisions.trace(prior.covariance, params.factors)
-    normalizer = log_normalizer(nu, precisions.log_det_scale(prior.covariance), m)
+    normalizer = prior.log_normalizer(precisions)
     total += float((densities - np.where(np.isfinite(normalizer), normalizer, 0.0)).sum())
     return total
 
@@ -304,12 +319,10 @@ def log_prior(structure, prior, concentration, params):
 def log_normalizer(degrees, log_det_scale, m):
     """Of Wishart distributions of dimension m; NaN or infinite where there is none."""
     degrees = np.asarray(degrees, dtype=np.float64)
-    proper = (degrees > m - 1.0) & np.isfinite(log_det_scale)
-    safe = np.where(degrees > m - 1.0, degrees, float(m))
-    gamma = multigammaln(0.5 * safe, m) if m > 1 else gammaln(0.5 * safe)
     with np.errstate(invalid="ignore"):
-        value = 0.5 * safe * (m * np.log(2.0) - log_det_scale) + gamma
-    return np.where(proper, value, np.nan)
+        gamma = gammaln(0.5 * (degrees[..., None] - np.arange(m))).sum(axis=-1)
+        value = 0.5 * degrees * (m * LOG_TWO - log_det_scale) + gamma
+    return np.where(degrees > m - 1.0, value + 0.25 * m * (m - 1) * LOG_PI, np.nan)
 
 
 class DirichletWeights:
@@ -387,7 +400,7 @@ WEIGHT_PRIORS = {
 
 
 def posterior(structure, prior, weight_prior, moments, floor, scatter):
-    """The optimal `PosteriorParams` given the rows' moments (Bishop 2006, 10.58 and 10.60 to 10.63)."""
+    """The optimal `PosteriorParams` given the rows' moments (Bishop 2006, 10.58 to 10.63)."""
     moments = moments.reordered(weight_prior.order(moments.count))
     precisions = PRECISIONS[structure.name]
     d = moments.origin.shape[1]
@@ -440,16 +453,18 @@ def _expected_log_dets(precisions, params, d):
 def divergence(structure, prior, weight_prior, params):
     """KL(posterior, prior) of all parameters: what the bound subtracts."""
     precisions = PRECISIONS[structure.name]
-    k, d = params.means.shape
+    d = params.means.shape[1]
     m = precisions.dimension(d)
     total = weight_prior.divergence(params.concentration)
     ratio = prior.mean_precision / params.mean_precision
     distance = structure.squared_lengths(params.means - prior.mean, params.factors)
-    total += 0.5 * float((d * (ratio - 1.0 - np.log(ratio)) + prior.mean_precision * distance).sum())
+    total += 0.5 * float(
+        (d * (ratio - 1.0 - np.log(ratio)) + prior.mean_precision * distance).sum()
+    )
     degrees = precisions.aligned(params.degrees_of_freedom)
     log_det_scale = m * np.log(degrees) - precisions.log_det(params.factors, d)
     terms = (
-        log_normalizer(prior.degrees_of_freedom, precisions.log_det_scale(prior.covariance), m)
+        prior.log_normalizer(precisions)
         - log_normalizer(degrees, log_det_scale, m)
         + 0.5 * (degrees - prior.degrees_of_freedom) * _expected_log_dets(precisions, params, d)
         - 0.5 * (m * degrees - precisions.trace(prior.covariance, params.factors))

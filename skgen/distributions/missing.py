@@ -24,7 +24,7 @@ NUMBERED = 62
 
 @dataclass(frozen=True)
 class Patterns:
-    """masks [p, d] uint8: 1 where a cell is missing; the first is of complete rows if there are any."""
+    """masks [p, d] uint8: 1 where a cell is missing; complete rows come first, if any."""
 
     masks: np.ndarray
 
@@ -32,6 +32,12 @@ class Patterns:
     def first_incomplete(self):
         """Number of the first pattern with a missing cell."""
         return 0 if self.masks[0].any() else 1
+
+
+def holds_nan(X):
+    """Whether a cell of X is NaN; X is looked at in pieces."""
+    step = max(1, 2**20 // max(X.shape[1], 1))
+    return any(np.isnan(X[start : start + step]).any() for start in range(0, len(X), step))
 
 
 def find_patterns(rows):

@@ -1,9 +1,9 @@
 """Mean-field variational inference of Gaussian mixtures.
 
-    log p(X) >= sum_i w_i log sum_k exp(E log pi_k + E log N(x_i; mu_k, S_k)) - KL(q(theta), p(theta))
+    log p(X) >= sum_i w_i log sum_k exp(E log pi_k + E log N(x_i; mu_k, S_k)) - KL(q, p)
 
-The E-step is that of maximum likelihood with expectations in place of parameters, the M-step a conjugate
-update. Attias (1999); Bishop (2006), section 10.2; Blei and Jordan (2006).
+The E-step is that of maximum likelihood with expectations in place of parameters, the M-step a
+conjugate update. Attias (1999); Bishop (2006), section 10.2; Blei and Jordan (2006).
 """
 
 from dataclasses import replace
@@ -30,10 +30,10 @@ from skgen.solvers.monitor import Monitor
 class BayesianGaussianMixture(MixtureEstimator):
     """Gaussian mixture with a mean-field posterior of its parameters.
 
-    Parameters, attributes and methods that scikit-learn's class has mean the same here; doc/parity.md
-    lists the exceptions. The priors are those of `MAPGaussianMixture`, or stick-breaking weights:
-    pi_k = v_k prod_{j<k} (1 - v_j), v_k ~ Beta(1, g), g = `weight_concentration_prior`, with the last
-    v equal to one.
+    Parameters, attributes and methods that scikit-learn's class has mean the same here;
+    doc/parity.md lists the exceptions. The priors are those of `MAPGaussianMixture`, or
+    stick-breaking weights: pi_k = v_k prod_{j<k} (1 - v_j), v_k ~ Beta(1, g), g =
+    `weight_concentration_prior`, with the last v equal to one.
 
     Parameters
     ----------
@@ -60,19 +60,21 @@ default="dirichlet_process"
     degrees_of_freedom_prior : float, default=None
         nu > d - 1. None means d.
     covariance_prior : array of shape (d, d), (d,) for "diag", float for "spherical", default=None
-        Psi. None means the covariance of X, its diagonal, or the mean of its diagonal; made positive
-        definite as in `MAPGaussianMixture`.
+        Psi. None means the covariance of X, its diagonal, or the mean of its diagonal; made
+        positive definite as in `MAPGaussianMixture`.
     random_state : int, RandomState or None, default=None
     warm_start : bool, default=False
     verbose, verbose_interval : int, default=0, 10
     prune_threshold : float, default=None
-        Once converged, components whose weight is below are removed and the others fitted on, if the
-        bound does not lose by it; the fitted attributes then have fewer components. None keeps all.
+        Once converged, components whose weight is below are removed and the others fitted on, if
+        the bound does not lose by it; the fitted attributes then have fewer components. None keeps
+        all.
     acceleration : {"squarem", "anderson"} or None, default=None
     learning_decay, learning_offset : float, default=0.6, 2.0
         Step size (t + offset) ^ -decay of `partial_fit` after t blocks.
     total_samples : float, default=None
-        Rows of the whole stream, which `partial_fit` weighs against the prior; None means the rows seen.
+        Rows of the whole stream, which `partial_fit` weighs against the prior; None means the rows
+        seen.
     n_jobs : int, default=None
 
     Attributes
@@ -84,8 +86,8 @@ default="dirichlet_process"
     covariances_, precisions_, precisions_cholesky_ : ndarray
         `precisions_` are posterior means of the precisions, `covariances_` their inverses.
     weight_concentration_ : ndarray of shape (k,), or tuple of two
-        Parameters of the Dirichlet distribution; of the sticks' beta distributions, where 0 stands for
-        the last stick that is one.
+        Parameters of the Dirichlet distribution; of the sticks' beta distributions, where 0 stands
+        for the last stick that is one.
     mean_precision_ : ndarray of shape (k,)
     degrees_of_freedom_ : ndarray of shape (k,), a number for "tied"
         A row adds one ("spherical": d).
@@ -95,8 +97,8 @@ default="dirichlet_process"
     converged_ : bool
     n_iter_ : int
     lower_bound_ : float
-        The evidence lower bound with all constants, in nats, that the last iteration started from: it
-        compares priors and numbers of components. With one component it is the log evidence.
+        The evidence lower bound with all constants, in nats, that the last iteration started from:
+        it compares priors and numbers of components. With one component it is the log evidence.
     lower_bounds_, objective_history_ : list of float
         The same for every iteration; it never falls by more than rounding.
     stop_reason_ : str
@@ -110,8 +112,8 @@ default="dirichlet_process"
 
     References
     ----------
-    Bishop (2006), "Pattern recognition and machine learning", section 10.2.
-    Blei and Jordan (2006), "Variational inference for Dirichlet process mixtures", Bayesian Analysis 1.
+    Bishop (2006), "Pattern recognition and machine learning", section 10.2. Blei and Jordan
+    (2006), "Variational inference for Dirichlet process mixtures", Bayesian Analysis 1.
 
     Examples
     --------
@@ -260,15 +262,14 @@ default="dirichlet_process"
 
     def _log_densities(self, rows, patterns):
         structure = STRUCTURES[self.covariance_type]
-        prepared = self._prepared(
-            structure, np.zeros(len(self.weights_)), rows.dtype, patterns
-        )
+        prepared = self._prepared(structure, np.zeros(len(self.weights_)), rows.dtype, patterns)
         return predictive.log_densities(rows, structure, self._fitted_params(), prepared)
 
     def score_samples(self, X):
         """Log posterior predictive density of every row, in nats; it integrates to one.
 
-        A mixture of Student's t distributions with weights `weights_` (for "diag" of products of d).
+        A mixture of Student's t distributions with weights `weights_` (for "diag" of products of
+        d).
 
         Parameters
         ----------
@@ -281,9 +282,10 @@ default="dirichlet_process"
         return super().score_samples(X)
 
     def plug_in_score_samples(self, X):
-        """log sum_k exp(E log pi_k + E log N(x; mu_k, S_k)) of every row: scikit-learn's `score_samples`.
+        """log sum_k exp(E log pi_k + E log N(x; mu_k, S_k)) of every row.
 
-        What the bound adds up over the rows. It is no density: it integrates to less than one.
+        scikit-learn's `score_samples`: what the bound adds up over the rows. It is no density, it
+        integrates to less than one.
 
         Parameters
         ----------
@@ -324,7 +326,8 @@ default="dirichlet_process"
         )
 
     def _cause(self):
-        return f", covariance_prior_={np.array2string(np.asarray(self.covariance_prior_), threshold=9)}"
+        scale = np.array2string(np.asarray(self.covariance_prior_), threshold=9)
+        return f", covariance_prior_={scale}"
 
     def _copy_priors(self, fitted, structure, columns):
         given.copy_prior(self, fitted, structure, columns)

@@ -72,7 +72,7 @@ def marginal(structure, params, columns):
 
 
 def marginal_posterior(structure, params, columns):
-    """The posterior of these columns' parameters: inverse Wishart distributions marginalize exactly."""
+    """The posterior of these columns' parameters, exact for inverse Wishart distributions."""
     precisions = conjugate.PRECISIONS[structure.name]
     dropped = params.means.shape[1] - len(columns)
     degrees = precisions.marginal_degrees(params.degrees_of_freedom, dropped)
@@ -102,7 +102,9 @@ def normalized(logs, values):
     """Probabilities from their logarithms up to a constant."""
     top = logs.max()
     if not np.isfinite(top):
-        raise ValueError(f"values={values.tolist()} lie too far from every component to condition on")
+        raise ValueError(
+            f"values={values.tolist()} lie too far from every component to condition on"
+        )
     weights = np.exp(logs - top)
     return weights / weights.sum()
 

@@ -47,10 +47,11 @@ class GaussianMixture(MixtureEstimator):
         1 logs every `verbose_interval` iterations, 2 logs the objective too, to logger "skgen".
     verbose_interval : int, default=10
     acceleration : {"squarem", "anderson"} or None, default=None
-        Extrapolate from EM's steps; a step that gains less than EM's would is not taken. Worth it where
-        components overlap and EM needs hundreds of iterations.
+        Extrapolate from EM's steps; a step that gains less than EM's would is not taken. Worth it
+        where components overlap and EM needs hundreds of iterations.
     learning_decay, learning_offset : float, default=0.6, 2.0
-        Step size (t + offset) ^ -decay of `partial_fit` after t blocks; decay in (0.5, 1], offset >= 1.
+        Step size (t + offset) ^ -decay of `partial_fit` after t blocks; decay in (0.5, 1], offset
+        >= 1.
     n_jobs : int, default=None
         Threads. None uses all cores available to the process. An explicit number above 1 also
         runs that many starts at a time. The result does not depend on it.

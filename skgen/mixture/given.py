@@ -10,7 +10,7 @@ SINGULAR = 1e-12
 
 
 def check_starts(estimator, structure, d):
-    """Arrays of an estimator's weights_init, means_init and precisions_init; None where not given."""
+    """The arrays weights_init, means_init and precisions_init; None where not given."""
     k = estimator.n_components
     weights, means, precisions = (
         estimator.weights_init,
@@ -100,8 +100,9 @@ def check_covariance_prior(covariance, structure, d):
     covariance = check_given(covariance, shape, name)
     if len(shape) < 2:
         if (covariance < 0.0).any():
-            raise ValueError(f"'{name}' should be positive, but its smallest value is"
-                             f" {covariance.min():g}")
+            raise ValueError(
+                f"'{name}' should be positive, but its smallest value is {covariance.min():g}"
+            )
         return covariance
     if not np.allclose(covariance, covariance.T):
         raise ValueError(f"'{name}' should be symmetric, positive-definite")
@@ -143,7 +144,7 @@ def fitted_prior(estimator):
 
 
 def copy_prior(estimator, fitted, structure, columns):
-    """Give an estimator over some columns the prior of a fitted one, the other columns integrated out."""
+    """Give an estimator over some columns the prior of a fitted one over more."""
     before = PRECISIONS[fitted.covariance_type]
     prior = fitted_prior(fitted).over(before, columns)
     estimator.weight_concentration_prior_ = fitted.weight_concentration_prior_
@@ -164,8 +165,8 @@ def require_proper(prior, structure):
 def positive_scale(covariance, structure_is_matrix):
     """A default prior scale made positive definite.
 
-    A singular matrix is replaced by its diagonal; a column without spread gets the mean variance of the
-    others, or one where no column has any.
+    A singular matrix is replaced by its diagonal; a column without spread gets the mean variance
+    of the others, or one where no column has any.
     """
     variances = np.diagonal(covariance) if structure_is_matrix else np.asarray(covariance)
     spread = variances > 0.0

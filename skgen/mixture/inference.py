@@ -4,8 +4,8 @@
     maximum a posteriori  value = sum log p(x; theta) + log p(theta)
     mean field            value = sum log sum_k exp(E log p(x, k)) - KL(q(theta), p(theta))
 
-The last is the complete evidence lower bound; with one component it is the log evidence. It and the log
-posterior hold all constants, so they compare priors and numbers of components.
+The last is the complete evidence lower bound; with one component it is the log evidence. It and
+the log posterior hold all constants, so they compare priors and numbers of components.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
 """Where EM starts: a partition of the rows, or arrays, turned into parameters.
 
-Rows with missing cells are partitioned as one Gaussian, fitted by EM, completes them; the moments of the
-parts then take its conditional means and covariances, so that no part looks tighter than it is.
+Rows with missing cells are partitioned as one Gaussian, fitted by EM, completes them; the moments
+of the parts then take its conditional means and covariances, so that no part looks tighter than it
+is.
 """
 
 from dataclasses import dataclass, replace
@@ -25,8 +26,8 @@ from skgen.seeding import kmeans_plus_plus, random_rows
 from skgen.solvers.em import em
 from skgen.solvers.monitor import Monitor
 
-# Iterations and tolerance of EM for the one Gaussian: where it completes rows to start from it only has to
-# be near, where it is a prior's scale it should not show how it was found.
+# Iterations and tolerance of EM for the one Gaussian: where it completes rows to start from it
+# only has to be near, where it is a prior's scale it should not show how it was found.
 ABOUT = 20, 1e-3
 EXACTLY = 200, 1e-11
 # A floor under its covariance, as a share of the mean variance.
@@ -237,8 +238,8 @@ def nearest(rows, centers):
 def partition_params(training, partition, model):
     """Parameters that the inference finds best under the partition's memberships.
 
-    Two passes: one for the means, one for the scatters about them. With missing cells one pass, about
-    the mean of all rows.
+    Two passes: one for the means, one for the scatters about them. With missing cells one pass,
+    about the mean of all rows.
     """
     rows, structure = training.rows, model.structure
     if training.patterns is not None:

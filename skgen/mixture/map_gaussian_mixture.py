@@ -2,8 +2,8 @@
 
     maximize sum_i w_i log p(x_i; theta) + log p(theta)
 
-with conjugate priors, so that the M-step stays closed and the objective bounded: a component on one point
-keeps a positive-definite covariance. Fraley and Raftery (2007); Gauvain and Lee (1994).
+with conjugate priors, so that the M-step stays closed and the objective bounded: a component on
+one point keeps a positive-definite covariance. Fraley and Raftery (2007); Gauvain and Lee (1994).
 """
 
 from numbers import Real
@@ -28,12 +28,12 @@ class MAPGaussianMixture(MixtureEstimator):
     - weights ~ Dirichlet(a, ..., a), a = `weight_concentration_prior`,
     - mean_k given S_k ~ N(m, S_k / kappa), m = `mean_prior`, kappa = `mean_precision_prior`,
     - S_k ~ inverse Wishart(nu, Psi) for "full" and "tied", nu = `degrees_of_freedom_prior`,
-      Psi = `covariance_prior`; for "diag" every variance, for "spherical" the variance of a component
-      ~ inverse gamma(nu / 2, Psi / 2).
+      Psi = `covariance_prior`; for "diag" every variance, for "spherical" the variance of a
+      component ~ inverse gamma(nu / 2, Psi / 2).
 
-    Defaults are those of Fraley and Raftery (2007), as mclust has them. With a = 1, kappa = 0, Psi = 0
-    and nu = -(d + 1) ("full", "tied") or -2 ("diag", "spherical") all priors are flat, and the fit is
-    that of `GaussianMixture`.
+    Defaults are those of Fraley and Raftery (2007), as mclust has them. With a = 1, kappa = 0, Psi
+    = 0 and nu = -(d + 1) ("full", "tied") or -2 ("diag", "spherical") all priors are flat, and the
+    fit is that of `GaussianMixture`.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ class MAPGaussianMixture(MixtureEstimator):
     n_init : int, default=1
     init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default="kmeans"
     weight_concentration_prior : float, default=1.0
-        a > 0. Below 1 a component whose rows weigh less than 1 - a is annihilated: its weight becomes
-        zero, and its other parameters the mode of their prior.
+        a > 0. Below 1 a component whose rows weigh less than 1 - a is annihilated: its weight
+        becomes zero, and its other parameters the mode of their prior.
     mean_precision_prior : float, default=None
         kappa >= 0, the number of rows that the prior mean counts for. None means 0.01.
     mean_prior : array of shape (d,), default=None
@@ -57,8 +57,8 @@ class MAPGaussianMixture(MixtureEstimator):
         nu. None means d + 2.
     covariance_prior : array of shape (d, d), (d,) for "diag", float for "spherical", default=None
         Psi; 0 stands for zeros of that shape. None means the covariance of X (for "diag" and
-        "spherical" the mean variance of its columns) over k^(2/d). Where that is singular its diagonal
-        takes its place, and a column without spread gets the mean variance of the others, or 1.
+        "spherical" the mean variance of its columns) over k^(2/d). Where that is singular its
+        diagonal takes its place, and a column without spread gets the mean variance of the others, or 1.
     weights_init, means_init, precisions_init : array, default=None
         As in `GaussianMixture`.
     random_state : int, RandomState or None, default=None
@@ -68,7 +68,8 @@ class MAPGaussianMixture(MixtureEstimator):
     learning_decay, learning_offset : float, default=0.6, 2.0
         Step size (t + offset) ^ -decay of `partial_fit` after t blocks.
     total_samples : float, default=None
-        Rows of the whole stream, which `partial_fit` weighs against the prior; None means the rows seen.
+        Rows of the whole stream, which `partial_fit` weighs against the prior; None means the rows
+        seen.
     n_jobs : int, default=None
 
     Attributes
@@ -84,9 +85,9 @@ class MAPGaussianMixture(MixtureEstimator):
     converged_ : bool
     n_iter_ : int
     objective_history_ : list of float
-        Log posterior with all constants that the iterations started from; it never falls by more than
-        rounding. A prior without a normalizer counts without it, a weight of zero as the smallest
-        positive number.
+        Log posterior with all constants that the iterations started from; it never falls by more
+        than rounding. A prior without a normalizer counts without it, a weight of zero as the
+        smallest positive number.
     lower_bound_, lower_bounds_ : float, list of float
         The same per unit of row weight, as in `GaussianMixture`.
     stop_reason_ : str
@@ -100,8 +101,8 @@ class MAPGaussianMixture(MixtureEstimator):
 
     References
     ----------
-    Fraley and Raftery (2007), "Bayesian regularization for normal mixture estimation and model-based
-    clustering", Journal of Classification 24.
+    Fraley and Raftery (2007), "Bayesian regularization for normal mixture estimation and
+    model-based clustering", Journal of Classification 24.
 
     Examples
     --------
@@ -210,7 +211,8 @@ class MAPGaussianMixture(MixtureEstimator):
             )
 
     def _cause(self):
-        return f", covariance_prior_={np.array2string(np.asarray(self.covariance_prior_), threshold=9)}"
+        scale = np.array2string(np.asarray(self.covariance_prior_), threshold=9)
+        return f", covariance_prior_={scale}"
 
     def _copy_priors(self, fitted, structure, columns):
         given.copy_prior(self, fitted, structure, columns)

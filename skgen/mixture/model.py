@@ -3,8 +3,8 @@
     value = sum_i w_i log sum_k exp(log_weight_k - |(x_i - m_k) P_k|^2 / 2) + regularizer
 
 What log_weight, P and the regularizer are is the inference's business (`skgen.mixture.inference`):
-parameters and zero or the log prior, or expectations under a posterior and minus its divergence from
-the prior. Cells that are NaN are integrated out (`skgen.distributions.missing`).
+parameters and zero or the log prior, or expectations under a posterior and minus its divergence
+from the prior. Cells that are NaN are integrated out (`skgen.distributions.missing`).
 
 A covariance floor `reg_covar` is added to every diagonal by the M-step, as scikit-learn does. That
 alone is not the maximum of anything, so a floor that matters makes the likelihood fall. It is
@@ -57,7 +57,7 @@ class Prepared:
         return np.eye(len(self.origin))[self.nearest_in_the_limit(X)]
 
     def without_holes(self, X):
-        """Rows so far away that they overflow, missing cells at the weighted mean of the components.
+        """Rows so far away that they overflow, missing cells at the mean of the components.
 
         From there the missing cells say nothing that the exponential function could tell.
         """
@@ -145,8 +145,8 @@ class MixtureModel:
         if not np.isfinite(moments.log_norm):
             raise ValueError(
                 "the log likelihood of X overflows: a row of positive weight lies too far from all"
-                " components; remove outliers of X or rows of extreme sample_weight, or divide X by a"
-                " constant"
+                " components; remove outliers of X or rows of extreme sample_weight, or divide X"
+                " by a constant"
             )
         return self.in_units(self.regularizer(params) + moments.log_norm, moments.weight)
 
@@ -183,7 +183,9 @@ class MixtureModel:
                 factors[absent] = like.factors[absent]
         with np.errstate(invalid="ignore", divide="ignore"):
             sizes = self.structure.log_determinant(factors, d)
-        if not (np.isfinite(vector).all() and np.isfinite(factors).all() and np.isfinite(sizes).all()):
+        if not (
+            np.isfinite(vector).all() and np.isfinite(factors).all() and np.isfinite(sizes).all()
+        ):
             raise ValueError("the vector is no mixture: a number overflows")
         return self.inference.rebuild(self.structure, like, shares, means, factors)
 
@@ -196,7 +198,7 @@ class MixtureModel:
         return value - self.in_units(float(moments.count @ penalty), moments.weight)
 
     def gain(self, moments, old, new):
-        """A lower bound of merit(new) - merit(old), `moments` being those of the E-step at `old`."""
+        """A lower bound of merit(new) - merit(old) from the moments of the E-step at `old`."""
         before, after = (self._expected_merit(moments, params) for params in (old, new))
         return self.in_units(after - before, moments.weight)
 

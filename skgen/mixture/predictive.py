@@ -2,9 +2,9 @@
 
     p(x | X) = sum_k E[pi_k] t(x; degrees t_k, location m_k, scale (b_k + 1) / (b_k t_k) Psi_k)
 
-t_k = nu_k + 1 - d for Wishart distributions of dimension d; for "diag" a product over the features with
-t_k = nu_k, for "spherical" a d-variate distribution with t_k = nu_k. Exact for the factorized posterior.
-Bishop (2006), 10.81 to 10.83.
+t_k = nu_k + 1 - d for Wishart distributions of dimension d; for "diag" a product over the features
+with t_k = nu_k, for "spherical" a d-variate distribution with t_k = nu_k. Exact for the factorized
+posterior. Bishop (2006), 10.81 to 10.83.
 """
 
 from dataclasses import replace
@@ -103,7 +103,6 @@ def conditional(structure, params, known, others, values):
     Conditioning a t distribution scales it by (t + distance) / (t + known); one matrix for all
     components becomes one for each.
     """
-    d, u = params.means.shape[1], len(others)
     t = student_degrees(structure, params)
     degrees = np.broadcast_to(params.degrees_of_freedom, len(t))
     of_known = marginal(structure, params, known)

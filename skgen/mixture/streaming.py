@@ -1,12 +1,12 @@
 """Mixtures of rows that come in blocks: stepwise EM, and memoized batches with the exact objective.
 
-A stream is a plain dictionary (it is pickled with the estimator): how many blocks came, the weight of
-their rows, and expected moments, of the average row or of every named batch. Moments are kept about the
-means they were taken about and moved to others exactly.
+A stream is a plain dictionary (it is pickled with the estimator): how many blocks came, the weight
+of their rows, and expected moments, of the average row or of every named batch. Moments are kept
+about the means they were taken about and moved to others exactly.
 
 Of a batch b with moments s_b and responsibilities r_b, kept since its last visit, the objective
 
-    F = sum_b (E log p(x_b, z) + H(r_b)) + regularizer,    E log p(x_b, z) a function of s_b and theta
+    F = sum_b (E log p(x_b, z) + H(r_b)) + regularizer,    E log p(x_b, z) a function of s_b
 
 needs the entropy H(r_b) only, one number: the log norm of the visit minus E log p(x_b, z) then. The
 M-step maximizes F over theta, a visit over r_b, so it never falls (Neal and Hinton 1998).
@@ -37,11 +37,13 @@ def check_batch(batch, stream):
     """Raise where `batch` is no name, or names and no names are mixed."""
     named = batch is not None
     if named and (isinstance(batch, bool) or not isinstance(batch, Integral | str)):
-        raise TypeError(f"batch={batch!r} must be None, an int or a str, not {type(batch).__name__}")
+        raise TypeError(
+            f"batch={batch!r} must be None, an int or a str, not {type(batch).__name__}"
+        )
     if stream is not None and named != ("batches" in stream):
         raise ValueError(
-            f"batch={batch!r}, but the rows before came {'without' if named else 'with'} a batch name;"
-            " name all of them or none (fit starts anew)"
+            f"batch={batch!r}, but the rows before came {'without' if named else 'with'} a batch"
+            " name; name all of them or none (fit starts anew)"
         )
 
 
@@ -61,7 +63,7 @@ def own_moments(model, params, rows):
 
 
 def average(stream, model, params, rows, rate, total):
-    """One step of stepwise EM; changes `stream`, returns parameters and the objective they came from.
+    """One step of stepwise EM; changes `stream`, returns parameters, objective and weight.
 
     The objective is that of all rows (`total`, or the weight seen) as the block estimates it.
     """
