@@ -55,8 +55,10 @@ class Prior:
         return self.arguments | {"weight_concentration_prior_type": kind}
 
 
-def some_prior(structure, d, *, concentration=1.5, sticks=False, precision=0.3, seed=0):
+def some_prior(structure, d, *, concentration=None, sticks=False, precision=0.3, seed=0):
     """A proper prior without symmetry that a mistake could hide behind."""
+    if concentration is None:
+        concentration = 0.7 if sticks else 1.5
     rng = np.random.default_rng(seed)
     root = rng.normal(size=(d, d))
     matrix = root @ root.T / d + np.eye(d)
@@ -425,8 +427,18 @@ def mean_field_e_step(X, q):
     return complete(X, q.expected_log_weights + constant, q.means, S)
 
 
+def log_stick_evidence(count, g):
+    """log of the integral of prod_k pi_k^N_k over the sticks, in this order: what order decides."""
+    rest = np.append(np.cumsum(count[:0:-1])[::-1], 0.0)
+    return (betaln(1.0 + count, g + rest) - betaln(1.0, g))[:-1].sum()
+
+
 def mean_field_m_step(prior, count, center, scatter, reg_covar=0.0):
-    """The posterior; under sticks the components come in order of size."""
+    """The posterior; under sticks the components come in order of size.
+
+    That is the best order where g is at most 1; above, the last component, whose stick is whole,
+    should be another one (`log_stick_evidence`).
+    """
     if prior.sticks:
         order = np.argsort(-count, kind="stable")
         count, center, scatter = count[order], center[order], scatter[order]

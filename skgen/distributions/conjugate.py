@@ -367,8 +367,25 @@ class StickBreakingWeights:
         return concentration
 
     def order(self, count):
-        """Decreasing size, which raises the bound (Kurihara, Welling and Teh 2007)."""
-        return np.argsort(-count, kind="stable")
+        """The order of the largest bound: decreasing size (Kurihara, Welling and Teh 2007).
+
+        The last stick is whole whatever its component's size. Where g > 1 a larger component may
+        have to take that place.
+        """
+        order = np.argsort(-count, kind="stable")
+        if self.prior <= 1.0:
+            return order
+        candidates = [
+            np.append(np.delete(order, place), order[place]) for place in range(len(order))
+        ]
+        evidence = [self.log_evidence(count[candidate]) for candidate in candidates]
+        # From behind: the smallest component stays last among equals.
+        return candidates[len(order) - 1 - int(np.argmax(evidence[::-1]))]
+
+    def log_evidence(self, count):
+        """What the bound gains by sizes in this order, up to a constant."""
+        a, b = self.posterior(count)[:, :-1]
+        return float(betaln(a, b).sum())
 
     @staticmethod
     def mean(concentration):

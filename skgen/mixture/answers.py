@@ -8,14 +8,22 @@ from math import isfinite
 
 import numpy as np
 
-from skgen.base import check_is_fitted, check_random_state, clone, require_finite
+from skgen.base import (
+    ClassNamePrefixFeaturesOutMixin,
+    DensityMixin,
+    TransformerMixin,
+    check_is_fitted,
+    check_random_state,
+    clone,
+    require_finite,
+)
 from skgen.distributions.gaussian import STRUCTURES, GaussianParams, log_weights
 from skgen.distributions.missing import find_patterns, holds_nan
 from skgen.mixture import conditioning
 from skgen.mixture.model import EVALUATIONS, MixtureModel, prepare
 
 
-class MixtureAnswers:
+class MixtureAnswers(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin):
     """Methods of a fitted mixture; `self` has the fitted attributes and `_admit`."""
 
     def _fitted_params(self):

@@ -10,13 +10,10 @@ import joblib
 import numpy as np
 
 from skgen.base import (
-    ClassNamePrefixFeaturesOutMixin,
-    DensityMixin,
     Estimator,
     FitTask,
     Interval,
     StrOptions,
-    TransformerMixin,
     admit,
     announce,
     fit_context,
@@ -52,9 +49,7 @@ MATERIAL_FLOOR = 1e-2
 TIE = 1e-10
 
 
-class MixtureEstimator(
-    MixtureAnswers, ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Estimator
-):
+class MixtureEstimator(MixtureAnswers, Estimator):
     """A Gaussian mixture that is fitted by EM."""
 
     # Rows that a fit needs.
@@ -154,6 +149,8 @@ class MixtureEstimator(
             params = self._fitted_params()
             model = penalize_material_floor(model, params)
             if batch is not None:
+                # One objective for all visits, whatever a component has become since.
+                model = model.with_penalty(True)
                 step = streaming.memoize(stream, model, params, training.rows, batch)
             else:
                 rate = streaming.Rate(self.learning_decay, self.learning_offset)

@@ -1,7 +1,7 @@
 """BayesianGaussianMixture: a complete bound, a Student t predictive, exact marginals."""
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -162,6 +162,31 @@ def test_sticks_hold_what_the_later_components_hold(structure):
     np.testing.assert_allclose(fitted.weights_, expected, rtol=1e-10)
 
 
+@pytest.mark.parametrize("g", [0.3, 1.0, 3.0, 20.0])
+def test_any_concentration_of_the_sticks_converges_upwards(g):
+    """The order of components is part of the bound: a wrong one lowers it, and ends the fit."""
+    for seed in range(6):
+        X = overlapping(n=80, d=2, k=3, seed=seed)
+        prior = some_prior("full", 2, concentration=g, sticks=True)
+        fitted = fit(prior, 3, X, tol=1e-6, max_iter=3000)
+        history = np.array(fitted.objective_history_)
+        assert np.diff(history).min() >= -1e-10 * np.abs(history).max()
+        assert fitted.converged_ and "tol" in fitted.stop_reason_, fitted.stop_reason_
+
+
+@pytest.mark.parametrize("g", [0.3, 1.0, 3.0, 20.0])
+def test_order_of_the_sticks_is_the_best_one(g):
+    """Of all orders of the components, at the same responsibilities."""
+    for seed in range(3):
+        X = overlapping(n=80, d=2, k=3, seed=seed)
+        prior = some_prior("full", 2, concentration=g, sticks=True)
+        count = fit(prior, 4, X, max_iter=6).weight_concentration_[0] - 1.0
+        best = max(
+            reference.log_stick_evidence(np.array(order), g) for order in permutations(count)
+        )
+        assert reference.log_stick_evidence(count, g) >= best - 1e-9
+
+
 @both_kinds
 @every_structure
 def test_attributes_follow_their_formulas(structure, sticks):
@@ -270,6 +295,38 @@ def test_density_integrates_to_one_in_three_dimensions(structure, sticks):
 
 @both_kinds
 @every_structure
+def test_sample_follows_the_density(structure, sticks):
+    """Few rows, so that t has long tails; moments of log p and distributions by sums on a grid."""
+    X = overlapping(n=20, d=2, k=2)
+    fitted = fit(some_prior(structure, 2, sticks=sticks), 2, X)
+    x, width = stretched(401, X.std(), 12.0)
+    grid = np.stack(np.meshgrid(x, x), axis=-1).reshape(-1, 2) + X.mean(axis=0)
+    log_density = fitted.score_samples(grid).reshape(401, 401)
+    mean = width @ (np.exp(log_density) * log_density) @ width
+    drawn, component = fitted.sample(40_000)
+    score = fitted.score_samples(drawn)
+    # Five standard errors, and five of a variance of log p, in which tails count more.
+    assert abs(score.mean() - mean) < 5 * score.std() / 200
+    square = (score - mean) ** 2
+    variance = width @ (np.exp(log_density) * (log_density - mean) ** 2) @ width
+    assert abs(square.mean() - variance) < 5 * square.std() / 200
+    share = np.bincount(component, minlength=2) / 40_000
+    np.testing.assert_allclose(share, fitted.weights_, atol=5 * 0.5 / 200)
+    for column in (0, 1):
+        part = fitted.marginal([column])
+        density = width @ np.exp(log_density) if column == 0 else np.exp(log_density) @ width
+        found = np.exp(part.score_samples(X.mean(axis=0)[column] + x[:, None]))
+        np.testing.assert_allclose(found, density, rtol=1e-6, atol=1e-9)
+        total = np.cumsum(density * width)
+        uniform = np.interp(
+            drawn[:, column] - X.mean(axis=0)[column], x, total - 0.5 * density * width
+        )
+        # alpha = 1e-6 is 0.0135; the distribution function is summed in steps of 0.06 deviations.
+        assert stats.kstest(uniform, "uniform").statistic < 0.015
+
+
+@both_kinds
+@every_structure
 def test_plug_in_density_and_responsibilities_are_those_of_rho(structure, sticks):
     X = overlapping(n=60, d=3, k=3)
     prior = some_prior(structure, 3, sticks=sticks)
@@ -297,6 +354,35 @@ def test_gaussian_mixture_at_the_posterior_means(structure, sticks):
     np.testing.assert_allclose(
         many.as_gaussian_mixture().score_samples(rows[:60]), many.score_samples(X), atol=1e-5
     )
+
+
+DEGENERATE = {
+    "a point per component": (np.array([[0.0, 0], [3, 1], [9, 4], [1, 8], [7, 7]]), 5),
+    "identical rows": (np.ones((12, 3)), 2),
+    "constant columns": (np.c_[np.ones(20), np.linspace(0, 1, 20) ** 2, np.zeros(20)], 2),
+    "fewer rows than features": (np.random.default_rng(0).normal(size=(4, 9)), 2),
+    "a far row": (np.r_[np.random.default_rng(0).normal(size=(20, 2)), [[80.0, 80.0]]], 2),
+}
+
+
+@pytest.mark.parametrize("case", DEGENERATE)
+@both_kinds
+@every_structure
+def test_degenerate_rows_have_a_posterior(structure, sticks, case):
+    """As in scikit-learn, with the default floor where the default scale is singular."""
+    X, k = DEGENERATE[case]
+    kind = KINDS[0 if sticks else 1]
+    fitted = BayesianGaussianMixture(
+        n_components=k,
+        covariance_type=structure,
+        weight_concentration_prior_type=kind,
+        random_state=0,
+    ).fit(X)
+    d = X.shape[1]
+    matrices = reference.dense(structure, fitted.covariances_, k, d)
+    assert np.linalg.eigvalsh(matrices).min() > 0.0
+    assert np.isfinite(fitted.objective_history_).all()
+    assert np.isfinite(fitted.score_samples(X)).all()
 
 
 # Marginals ----------------------------------------------------------------------------------

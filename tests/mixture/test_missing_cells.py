@@ -211,15 +211,21 @@ def test_column_without_any_cell_is_refused_by_name(kind):
     X[:, 1] = np.nan
     with pytest.raises(ValueError, match=r"(column|feature)s? 1\b"):
         build(kind, 2, "full").fit(X)
-    pandas = pytest.importorskip("pandas")
-    with pytest.raises(ValueError, match="width"):
-        build(kind, 2, "diag").fit(pandas.DataFrame(X, columns=["length", "width", "depth"]))
     # A row of weight zero is no row.
     X[3, 1] = 2.0
     weight = np.ones(len(X))
     weight[3] = 0.0
     with pytest.raises(ValueError, match=r"(column|feature)s? 1\b"):
         build(kind, 2, "full").fit(X, sample_weight=weight)
+
+
+@every_class
+def test_column_of_a_frame_without_any_cell_is_refused_by_its_own_name(kind):
+    pandas = pytest.importorskip("pandas")
+    X = problem()
+    X[:, 1] = np.nan
+    with pytest.raises(ValueError, match="width"):
+        build(kind, 2, "diag").fit(pandas.DataFrame(X, columns=["length", "width", "depth"]))
 
 
 @every_class
@@ -244,6 +250,39 @@ def test_no_missing_cell_means_the_complete_fit(kind, structure):
         np.testing.assert_allclose(
             getattr(other, name), getattr(plain, name), rtol=1e-9, atol=1e-9, err_msg=name
         )
+
+
+@every_class
+@every_structure
+def test_storage_of_rows_with_holes_does_not_show(kind, structure, tmp_path):
+    X = problem(n=80)
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    wide = np.zeros((160, 6))
+    wide[::2, ::2] = X
+    plain = build(kind, 2, structure).fit(X)
+    for stored in (mapped, np.asfortranarray(X), wide[::2, ::2]):
+        other = build(kind, 2, structure)
+        label = other.fit_predict(stored)
+        for name in PARAMETERS:
+            np.testing.assert_array_equal(getattr(other, name), getattr(plain, name))
+        np.testing.assert_array_equal(label, plain.predict(X))
+        np.testing.assert_array_equal(other.impute(stored), plain.impute(X))
+    np.testing.assert_array_equal(np.load(tmp_path / "X.npy"), X)
+
+
+@every_class
+@every_structure
+def test_order_of_rows_and_columns_with_holes_is_nothing(kind, structure):
+    X = problem(n=80)
+    order = np.random.default_rng(0).permutation(80)
+    plain = build(kind, 2, structure).fit(X)
+    permuted = build(kind, 2, structure).fit(X[order])
+    for name in PARAMETERS:
+        np.testing.assert_allclose(
+            getattr(permuted, name), getattr(plain, name), rtol=1e-8, atol=1e-8, err_msg=name
+        )
+    np.testing.assert_allclose(permuted.impute(X[order]), plain.impute(X)[order], rtol=1e-8)
 
 
 # Densities ----------------------------------------------------------------------------------

@@ -306,6 +306,20 @@ def test_bound_never_falls_over_revisits(kind, structure):
     assert np.diff(bounds).min() >= -1e-10 * np.abs(bounds).max()
 
 
+@pytest.mark.parametrize("seed", [25, 27])
+def test_bound_never_falls_where_a_component_collapses(seed):
+    """Onto one row, so that the default floor is all of its variance from then on."""
+    X = overlapping(n=60, d=4, k=2, seed=seed)
+    mixture = GaussianMixture(4, covariance_type="diag", random_state=0)
+    bounds = []
+    for sweep in range(15):
+        for number, batch in enumerate(np.split(X, [30, 45])):
+            mixture.partial_fit(batch, batch=number)
+            if sweep:
+                bounds.append(mixture.lower_bound_)
+    assert np.diff(bounds).min() >= -1e-10 * np.abs(bounds).max()
+
+
 @pytest.mark.parametrize("missing", [False, True])
 @every_class
 @every_structure
