@@ -14,8 +14,8 @@
  *   the triangle in a register tile that reads P once.
  * - A responsibility below 1e-20 times the largest of its row counts as zero. The rows left to a
  *   component are packed as sqrt(w r) z and their outer products summed with features in lanes.
- *   What the missing cells add, w r Lambda_uu^-1, is summed once per pattern with components in
- *   lanes.
+ *   Where most components of a vector have a share they stay in lanes instead. What the missing
+ *   cells add, w r Lambda_uu^-1, is summed once per pattern with components in lanes.
  *
  * Rows in lanes were rejected: where cells miss at random almost every row has its own pattern. */
 #ifndef SKGEN_MISSING_H
@@ -28,9 +28,13 @@
 #include "vector_of.h"
 #include "elementary_of.h"
 #if defined(__GNUC__) && !defined(SKGEN_PLAIN)
-#  define UNROLL _Pragma("GCC unroll 16")
+#  define UNROLL _Pragma("GCC unroll 8")
+#  define UNROLL_MORE _Pragma("GCC unroll 32")
+#  define PREFETCH(p) __builtin_prefetch(p)
 #else
 #  define UNROLL
+#  define UNROLL_MORE
+#  define PREFETCH(p) ((void)(p))
 #endif
 #include "outer_of.h"
 
@@ -45,14 +49,18 @@ enum { EXPECT, USE_GIVEN, WRITE_DISTANCES, WRITE_COMPLETED };
 #else
 #  define TILE_ROWS 4
 #endif
-#define ROWS_AT_ONCE 4  /* rows of Lambda that share one pass over z */
+#define FEW_MISSING 6  /* patterns whose Lambda_uu stays in registers */
+#define ROWS_AT_ONCE 4 /* rows of Lambda that share one pass over z; at most FEW_MISSING */
 #define ROWS_STAGED 16
+#define MOST_SHARES_STAGED 0.6 /* of a batch; where the two ways took the same time */
+#define ROWS_AHEAD 8    /* the order of patterns is no order in memory */
+#define MOST_BYTES_AHEAD 512
 #define LEAST_POOL 16384
 #define PIVOTS_PER_LOG 16 /* a pivot is at least DBL_EPSILON of its diagonal: no underflow */
 #define NEGLIGIBLE_LOG (-46.051701859880914) /* log(1e-20) */
 #define LOG_TWO_PI 1.8378770664093454836
 #define ROUND_UP(n, m) (((n) + (m) - 1) / (m) * (m))
-#define TRIANGLE(d) ((d) * ((d) + 1) / 2)
+#define TRIANGLE(d) ((ptrdiff_t)((size_t)(d) * ((size_t)(d) + 1) / 2)) /* a shift */
 
 /* ---- The model: one flat array ---- */
 
@@ -186,10 +194,10 @@ static void pack_model(int structure, ptrdiff_t k, ptrdiff_t d, const double *me
 typedef struct {
     int32_t code;
     int missing;
-    int *list;        /* [d] the missing features, then the seen ones, both ascending */
+    int *list, *seen; /* [d + 1] the missing features, the others; both ascending */
     double *half_log; /* [blocks] log|Lambda_uu| / 2 */
     double *total;    /* [blocks] sum of w r over the rows whose Lambda_uu^-1 is not summed yet */
-    double *factor;   /* [blocks][triangle of missing] L^-1, and D^-1 on its diagonal */
+    VEC *factor;      /* [blocks][triangle of missing] L^-1, and D^-1 on its diagonal */
 } Pattern;
 
 typedef struct {
@@ -214,7 +222,8 @@ typedef struct {
     double *norm;     /* one vector */
     double *counts;   /* [blocks] */
     double *inverses; /* full: [blocks][triangle of d]; diagonal: [blocks][d] w r where missing */
-    double *lanes;    /* diagonal: [blocks][2][d] first and second moments */
+    double *lanes;    /* [blocks][2][d] first and, diagonal, second moments */
+    double *weighted; /* [BATCH][stride] w r z */
     ptrdiff_t stage_stride, outer_width;
     double *stage; /* full: [k][ROWS_STAGED][stage_stride] sqrt(w r) z, sqrt(w r) */
     double *outer; /* full: [k][d + 1][outer_width] */
@@ -239,7 +248,7 @@ static int open_work(Work *s, const double *model, int purpose) {
     s->outer_width = ROUND_UP(d, LANES);
     double *half_logs, *totals;
     double **slots[] = {&s->pool, &s->x, &s->work, &half_logs, &totals, &s->z, &s->share, &s->norm,
-                        &s->counts, &s->inverses, &s->lanes, &s->stage, &s->outer};
+                        &s->counts, &s->inverses, &s->lanes, &s->weighted, &s->stage, &s->outer};
     const ptrdiff_t sizes[] = {s->pool_size,
                                d,
                                d * LANES,
@@ -250,24 +259,26 @@ static int open_work(Work *s, const double *model, int purpose) {
                                LANES,
                                n,
                                sums ? n * (full ? TRIANGLE(d) : d) : 0,
-                               sums && !full ? 2 * n * d : 0,
+                               sums ? 2 * n * d : 0,
+                               sums && full ? BATCH * s->stride : 0,
                                sums && full ? k * ROWS_STAGED * s->stage_stride : 0,
                                sums && full ? k * (d + 1) * s->outer_width : 0};
-    size_t doubles = 8, integers = (size_t)(BATCH * d + k);
-    for (int i = 0; i < 13; i++) doubles += ROUND_UP((size_t)sizes[i], 8);
+    size_t doubles = 8, integers = (size_t)(2 * BATCH * (d + 1) + k);
+    for (int i = 0; i < 14; i++) doubles += ROUND_UP((size_t)sizes[i], 8);
     s->memory = malloc(doubles * sizeof(double) + integers * sizeof(int));
     if (!s->memory) return 0;
     double *at = (double *)(((uintptr_t)s->memory + 63) & ~(uintptr_t)63);
     s->lists = (int *)((double *)s->memory + doubles);
-    s->staged = s->lists + BATCH * d;
-    for (int i = 0; i < 13; i++) {
+    s->staged = s->lists + 2 * BATCH * (d + 1);
+    for (int i = 0; i < 14; i++) {
         *slots[i] = at;
         at += ROUND_UP(sizes[i], 8);
     }
     memset(s->x, 0, (size_t)(at - s->x) * sizeof(double));
     memset(s->staged, 0, (size_t)k * sizeof(int));
     for (int i = 0; i < BATCH; i++) {
-        s->pattern[i].list = s->lists + i * d;
+        s->pattern[i].list = s->lists + 2 * i * (d + 1);
+        s->pattern[i].seen = s->pattern[i].list + d + 1;
         s->pattern[i].half_log = half_logs + i * n;
         s->pattern[i].total = totals + i * n;
     }
@@ -276,17 +287,21 @@ static int open_work(Work *s, const double *model, int purpose) {
 
 /* ---- One pattern ---- */
 
-/* A = Lambda_uu = L D L' with L - 1 below and D^-1 on the diagonal; returns log|A| / 2. */
-static VEC factor_block(const Lanes *l, ptrdiff_t d, const int *u, int n, double *A) {
+/* A [triangle of n] = L^-1, and D^-1 on its diagonal, of Lambda_uu = L D L'; returns
+ * log|Lambda_uu| / 2. A pivot that is rounding is replaced by a bound of it, and the column below,
+ * rounding too, by 0: divided by such pivots it would grow from column to column. */
+INLINE VEC factor(const Lanes *l, ptrdiff_t d, const int *u, const int n, VEC *A) {
     VEC product = T(splat)(1), log_det = T(splat)(0);
-    for (int i = 0; i < n; i++)
-        for (int t = 0; t <= i; t++)
-            T(store)(A + (TRIANGLE(i) + t) * LANES, T(load)(l->Lambda + (u[i] * d + u[t]) * LANES));
-    for (int j = 0; j < n; j++) {
-        double *pivot_at = A + (TRIANGLE(j) + j) * LANES;
+    const VEC rounding = T(splat)((double)d * DBL_EPSILON);
+    UNROLL for (int i = 0; i < n; i++)
+        UNROLL for (int t = 0; t <= i; t++)
+            A[TRIANGLE(i) + t] = T(load)(l->Lambda + (u[i] * d + u[t]) * LANES);
+    UNROLL for (int j = 0; j < n; j++) {
         const VEC diagonal = T(load)(l->Lambda + u[j] * (d + 1) * LANES);
-        const VEC pivot = T(larger)(T(load)(pivot_at), diagonal * T(splat)(DBL_EPSILON));
-        const VEC inverse = T(splat)(1) / pivot;
+        const VEC left = A[TRIANGLE(j) + j], least = diagonal * rounding;
+        const IVEC sound = T(above)(left, least);
+        const VEC pivot = T(choose)(sound, left, least), inverse = T(splat)(1) / pivot;
+        const VEC below = T(choose)(sound, inverse, T(splat)(0));
         product *= pivot * T(load)(l->variance + u[j] * LANES);
         log_det += T(load)(l->log_diagonal + u[j] * LANES);
         if (j % PIVOTS_PER_LOG == PIVOTS_PER_LOG - 1 || j == n - 1) {
@@ -294,52 +309,63 @@ static VEC factor_block(const Lanes *l, ptrdiff_t d, const int *u, int n, double
             product = T(splat)(1);
         }
         /* From below, because rows above still need their entry before it is divided. */
-        for (int i = n - 1; i > j; i--) {
-            double *row = A + TRIANGLE(i) * LANES;
-            const VEC ratio = T(load)(row + j * LANES) * inverse;
-            for (int t = j + 1; t <= i; t++) {
-                const VEC other = T(load)(A + (TRIANGLE(t) + j) * LANES);
-                T(store)(row + t * LANES, T(load)(row + t * LANES) - ratio * other);
-            }
-            T(store)(row + j * LANES, ratio);
+        UNROLL for (int i = n - 1; i > j; i--) {
+            const VEC ratio = A[TRIANGLE(i) + j] * below;
+            UNROLL for (int t = j + 1; t <= i; t++)
+                A[TRIANGLE(i) + t] -= ratio * A[TRIANGLE(t) + j];
+            A[TRIANGLE(i) + j] = ratio;
         }
-        T(store)(pivot_at, inverse);
+        A[TRIANGLE(j) + j] = inverse;
     }
+    UNROLL for (int i = 1; i < n; i++)
+        UNROLL for (int j = 0; j < i; j++) {
+            VEC sum = A[TRIANGLE(i) + j];
+            UNROLL for (int t = j + 1; t < i; t++) sum += A[TRIANGLE(i) + t] * A[TRIANGLE(t) + j];
+            A[TRIANGLE(i) + j] = -sum;
+        }
     return log_det * T(splat)(0.5);
 }
 
-/* L -> L^-1 in place, both with diagonal 1. */
-static void invert_triangle(double *L, int n) {
-    for (int i = 1; i < n; i++)
-        for (int j = 0; j < i; j++) {
-            double *at = L + (TRIANGLE(i) + j) * LANES;
-            VEC sum = T(load)(at);
-            for (int t = j + 1; t < i; t++)
-                sum += T(load)(L + (TRIANGLE(i) + t) * LANES) *
-                       T(load)(L + (TRIANGLE(t) + j) * LANES);
-            T(store)(at, -sum);
-        }
+/* The same in registers. */
+INLINE VEC factor_few(const Lanes *l, ptrdiff_t d, const int *u, const int n, VEC *out) {
+    VEC A[TRIANGLE(FEW_MISSING)];
+    const VEC half_log = factor(l, d, u, n, A);
+    UNROLL_MORE for (int i = 0; i < TRIANGLE(n); i++) out[i] = A[i];
+    return half_log;
+}
+
+static VEC factor_block(const Lanes *l, ptrdiff_t d, const int *u, int n, VEC *out) {
+    switch (n) {
+    case 0: return T(splat)(0);
+    case 1: return factor_few(l, d, u, 1, out);
+    case 2: return factor_few(l, d, u, 2, out);
+    case 3: return factor_few(l, d, u, 3, out);
+    case 4: return factor_few(l, d, u, 4, out);
+    case 5: return factor_few(l, d, u, 5, out);
+    case 6: return factor_few(l, d, u, 6, out);
+    }
+    return factor(l, d, u, n, out);
 }
 
 static void open_pattern(Work *s, int32_t code) {
     Pattern *p = &s->pattern[s->patterns++];
     const uint8_t *mask = s->masks + code * s->m.d;
-    int seen = 0;
+    int missing = 0, seen = 0;
+    for (int j = 0; j < s->m.d; j++) {
+        p->list[missing] = p->seen[seen] = j;
+        missing += mask[j] != 0;
+        seen += mask[j] == 0;
+    }
     p->code = code;
-    p->missing = 0;
-    for (int j = 0; j < s->m.d; j++)
-        if (mask[j]) p->list[p->missing++] = j;
-    for (int j = 0; j < s->m.d; j++)
-        if (!mask[j]) p->list[p->missing + seen++] = j;
-    p->factor = s->pool + s->pool_used;
+    p->missing = missing;
+    p->factor = (VEC *)(s->pool + s->pool_used);
     memset(p->total, 0, (size_t)(s->m.blocks * LANES) * sizeof(double));
     for (ptrdiff_t b = 0; b < s->m.blocks; b++) {
         const Lanes l = block_of(&s->m, b);
         VEC half_log = T(splat)(0);
         if (s->m.structure == FULL) {
-            double *factor = p->factor + b * TRIANGLE(p->missing) * LANES;
-            half_log = factor_block(&l, s->m.d, p->list, p->missing, factor);
-            invert_triangle(factor, p->missing);
+            half_log = factor_block(&l, s->m.d, p->list, p->missing,
+                                    p->factor + b * TRIANGLE(p->missing));
         } else {
             for (int i = 0; i < p->missing; i++)
                 half_log += T(load)(l.log_diagonal + p->list[i] * LANES) * T(splat)(0.5);
@@ -349,89 +375,112 @@ static void open_pattern(Work *s, int32_t code) {
     if (s->m.structure == FULL) s->pool_used += s->m.blocks * TRIANGLE(p->missing) * LANES;
 }
 
+/* sums += total Lambda_uu^-1 on u, u; Lambda_uu^-1 = M' D^-1 M with M = L^-1 */
+INLINE void sum_inverse(const VEC *M, const int *u, const int n, VEC total, double *sums) {
+    const IVEC counts = T(above)(total, T(splat)(0));
+    UNROLL for (int i = 0; i < n; i++) {
+        double *row = sums + TRIANGLE(u[i]) * LANES;
+        UNROLL for (int j = 0; j <= i; j++) {
+            VEC sum = M[TRIANGLE(i) + i];
+            if (j < i) sum *= M[TRIANGLE(i) + j];
+            UNROLL for (int t = i + 1; t < n; t++)
+                sum += M[TRIANGLE(t) + i] * M[TRIANGLE(t) + t] * M[TRIANGLE(t) + j];
+            T(add_to_double)(row + u[j] * LANES, T(choose)(counts, total * sum, T(splat)(0)));
+        }
+    }
+}
+
 /* The sums get what the missing cells of the pattern's rows add: their variance given the rest. */
 static void sum_inverses(Work *s, Pattern *p) {
-    const int n = p->missing, full = s->m.structure == FULL;
+    const int n = p->missing, full = s->m.structure == FULL, *u = p->list;
     const ptrdiff_t size = full ? TRIANGLE(s->m.d) : s->m.d;
     for (ptrdiff_t b = 0; b < s->m.blocks; b++) {
-        const VEC total = T(load)(p->total + b * LANES);
-        const IVEC counts = T(above)(total, T(splat)(0));
-        const double *M = p->factor + b * TRIANGLE(n) * LANES;
+        const VEC total = T(load)(p->total + b * LANES), *M = p->factor + b * TRIANGLE(n);
         double *sums = s->inverses + b * size * LANES;
-        if (!(T(largest_lane)(total) > 0)) continue;
-        for (int i = 0; i < n && !full; i++) T(add_to_double)(sums + p->list[i] * LANES, total);
-        for (int i = 0; i < n && full; i++)
-            for (int j = 0; j <= i; j++) {
-                VEC sum = T(load)(M + (TRIANGLE(i) + i) * LANES);
-                if (j < i) sum *= T(load)(M + (TRIANGLE(i) + j) * LANES);
-                for (int t = i + 1; t < n; t++) {
-                    const double *row = M + TRIANGLE(t) * LANES;
-                    sum += T(load)(row + i * LANES) * T(load)(row + t * LANES) *
-                           T(load)(row + j * LANES);
-                }
-                T(add_to_double)(sums + (TRIANGLE(p->list[i]) + p->list[j]) * LANES,
-                                 T(choose)(counts, total * sum, T(splat)(0)));
-            }
+        if (!(T(sum_lanes)(total) > 0)) continue;
+        for (int i = 0; i < n && !full; i++) T(add_to_double)(sums + u[i] * LANES, total);
+        if (!full) continue;
+        switch (n) {
+        case 0: break;
+        case 1: sum_inverse(M, u, 1, total, sums); break;
+        case 2: sum_inverse(M, u, 2, total, sums); break;
+        case 3: sum_inverse(M, u, 3, total, sums); break;
+        case 4: sum_inverse(M, u, 4, total, sums); break;
+        case 5: sum_inverse(M, u, 5, total, sums); break;
+        case 6: sum_inverse(M, u, 6, total, sums); break;
+        default: sum_inverse(M, u, n, total, sums);
+        }
     }
     memset(p->total, 0, (size_t)(s->m.blocks * LANES) * sizeof(double));
 }
 
 /* ---- One row ---- */
 
-static void read_row(const Work *s, ptrdiff_t row, const uint8_t *mask) {
+/* Missing cells hold anything and are zeroed after the copy: a choice per cell is mispredicted. */
+static void read_row(const Work *s, ptrdiff_t row, const Pattern *p) {
     const ptrdiff_t d = s->m.d;
     if (s->in_float) {
         const float *x = (const float *)s->X + row * d;
-        for (ptrdiff_t j = 0; j < d; j++) s->x[j] = mask[j] ? 0.0 : (double)x[j];
+        for (ptrdiff_t j = 0; j < d; j++) s->x[j] = (double)x[j];
     } else {
-        const double *x = (const double *)s->X + row * d;
-        for (ptrdiff_t j = 0; j < d; j++) s->x[j] = mask[j] ? 0.0 : x[j];
+        memcpy(s->x, (const double *)s->X + row * d, (size_t)d * sizeof(double));
     }
+    for (int i = 0; i < p->missing; i++) s->x[p->list[i]] = 0;
 }
 
-/* out[i] = sum over the seen features of Lambda[u_i] z, for `count` missing features. */
+/* out[i] = Lambda[u_i] z over the seen features */
 INLINE void project(const double *Lambda, ptrdiff_t d, const int *u, const int *seen, int n_seen,
-                       const double *z, const int count, double *out) {
-    VEC sum[ROWS_AT_ONCE];
-    const double *row[ROWS_AT_ONCE];
-    UNROLL for (int i = 0; i < count; i++) {
+                    const double *z, const int n, VEC *out) {
+    VEC sum[FEW_MISSING];
+    const double *row[FEW_MISSING];
+    UNROLL for (int i = 0; i < n; i++) {
         sum[i] = T(splat)(0);
         row[i] = Lambda + u[i] * d * LANES;
     }
     for (int a = 0; a < n_seen; a++) {
         const ptrdiff_t at = seen[a] * LANES;
         const VEC value = T(load)(z + at);
-        UNROLL for (int i = 0; i < count; i++) sum[i] += T(load)(row[i] + at) * value;
+        UNROLL for (int i = 0; i < n; i++) sum[i] += T(load)(row[i] + at) * value;
     }
-    UNROLL for (int i = 0; i < count; i++) T(store)(out + i * LANES, sum[i]);
+    UNROLL for (int i = 0; i < n; i++) out[i] = sum[i];
 }
 
-/* z_u = -Lambda_uu^-1 Lambda_uo z_o = -M' D^-1 M Lambda_uo z_o; w [missing] is scratch */
-static void complete_block(const Lanes *l, ptrdiff_t d, const Pattern *p, const double *M,
-                           double *z, double *w) {
-    const int n = p->missing, n_seen = (int)d - n, *seen = p->list + n;
+/* w -> M' D^-1 M w, and z_u = -w */
+INLINE void solve(const VEC *M, const int *u, const int n, VEC *w, double *z) {
+    UNROLL for (int i = n - 1; i >= 0; i--)
+        UNROLL for (int t = 0; t < i; t++) w[i] += M[TRIANGLE(i) + t] * w[t];
+    UNROLL for (int i = 0; i < n; i++) w[i] *= M[TRIANGLE(i) + i];
+    UNROLL for (int i = 0; i < n; i++) {
+        UNROLL for (int t = i + 1; t < n; t++) w[i] += M[TRIANGLE(t) + i] * w[t];
+        T(store)(z + u[i] * LANES, -w[i]);
+    }
+}
+
+INLINE void complete_few(const Lanes *l, ptrdiff_t d, const int *u, const int *seen, const int n,
+                         const VEC *M, double *z) {
+    VEC w[FEW_MISSING];
+    project(l->Lambda, d, u, seen, (int)d - n, z, n, w);
+    solve(M, u, n, w, z);
+}
+
+/* z_u = -Lambda_uu^-1 Lambda_uo z_o; w [missing] is scratch */
+static void complete_block(const Lanes *l, ptrdiff_t d, const Pattern *p, const VEC *M, double *z,
+                           VEC *w) {
+    const int *u = p->list, *seen = p->seen, n = p->missing;
+    switch (n) {
+    case 0: return;
+    case 1: complete_few(l, d, u, seen, 1, M, z); return;
+    case 2: complete_few(l, d, u, seen, 2, M, z); return;
+    case 3: complete_few(l, d, u, seen, 3, M, z); return;
+    case 4: complete_few(l, d, u, seen, 4, M, z); return;
+    case 5: complete_few(l, d, u, seen, 5, M, z); return;
+    case 6: complete_few(l, d, u, seen, 6, M, z); return;
+    }
     int at = 0;
     for (; at + ROWS_AT_ONCE <= n; at += ROWS_AT_ONCE)
-        project(l->Lambda, d, p->list + at, seen, n_seen, z, ROWS_AT_ONCE, w + at * LANES);
-    switch (n - at) {
-    case 1: project(l->Lambda, d, p->list + at, seen, n_seen, z, 1, w + at * LANES); break;
-    case 2: project(l->Lambda, d, p->list + at, seen, n_seen, z, 2, w + at * LANES); break;
-    case 3: project(l->Lambda, d, p->list + at, seen, n_seen, z, 3, w + at * LANES); break;
-    }
-    for (int i = n - 1; i >= 0; i--) {
-        const double *row = M + TRIANGLE(i) * LANES;
-        VEC sum = T(load)(w + i * LANES);
-        for (int t = 0; t < i; t++) sum += T(load)(row + t * LANES) * T(load)(w + t * LANES);
-        T(store)(w + i * LANES, sum);
-    }
-    for (int i = 0; i < n; i++)
-        T(store)(w + i * LANES, T(load)(w + i * LANES) * T(load)(M + (TRIANGLE(i) + i) * LANES));
-    for (int i = 0; i < n; i++) {
-        VEC sum = T(load)(w + i * LANES);
-        for (int t = i + 1; t < n; t++)
-            sum += T(load)(M + (TRIANGLE(t) + i) * LANES) * T(load)(w + t * LANES);
-        T(store)(z + p->list[i] * LANES, -sum);
-    }
+        project(l->Lambda, d, u + at, seen, (int)d - n, z, ROWS_AT_ONCE, w + at);
+    for (; at < n; at++) project(l->Lambda, d, u + at, seen, (int)d - n, z, 1, w + at);
+    solve(M, u, n, w, z);
 }
 
 /* Completes one row into the batch. */
@@ -439,7 +488,7 @@ static void add_row(Work *s, ptrdiff_t row, double weight) {
     const int at = s->rows++;
     const ptrdiff_t d = s->m.d;
     const Pattern *p = &s->pattern[s->patterns - 1];
-    read_row(s, row, s->masks + p->code * d);
+    read_row(s, row, p);
     s->row[at] = row;
     s->row_weight[at] = weight;
     s->owner[at] = s->patterns - 1;
@@ -449,7 +498,7 @@ static void add_row(Work *s, ptrdiff_t row, double weight) {
         for (ptrdiff_t j = 0; j < d; j++)
             T(store)(z + j * LANES, T(splat)(s->x[j]) - T(load)(l.mean + j * LANES));
         if (s->m.structure == FULL)
-            complete_block(&l, d, p, p->factor + b * TRIANGLE(p->missing) * LANES, z, s->work);
+            complete_block(&l, d, p, p->factor + b * TRIANGLE(p->missing), z, (VEC *)s->work);
         else
             for (int i = 0; i < p->missing; i++)
                 T(store)(z + p->list[i] * LANES, T(splat)(0));
@@ -522,8 +571,10 @@ static void normalize(Work *s) {
         if (r >= s->rows) continue;
         weight[r] = s->row_weight[r];
         /* NaN is never the larger one. */
-        for (ptrdiff_t b = 0; b < s->m.blocks; b++)
-            most = T(larger)(T(load)(row + b * LANES), most);
+        for (ptrdiff_t b = 0; b < s->m.blocks; b++) {
+            const VEC joint = T(load)(row + b * LANES);
+            most = T(choose)(T(above)(joint, most), joint, most);
+        }
         best[r] = T(largest_lane)(most);
         const int possible = best[r] > -INFINITY;
         const VEC shift = T(splat)(possible ? best[r] : 0);
@@ -571,20 +622,90 @@ static void flush_stage(Work *s, ptrdiff_t c) {
     s->staged[c] = 0;
 }
 
-/* Packs the rows of the batch for the components they have a share of. */
-static void stage_rows(Work *s) {
-    const ptrdiff_t d = s->m.d;
+/* Packs the rows of the batch for the components of a block that they have a share of. */
+static void stage_rows(Work *s, ptrdiff_t block) {
+    const ptrdiff_t d = s->m.d, first = block * LANES;
+    const ptrdiff_t end = first + LANES < s->m.k ? first + LANES : s->m.k;
     for (int r = 0; r < s->rows; r++)
-        for (ptrdiff_t c = 0; c < s->m.k; c++) {
+        for (ptrdiff_t c = first; c < end; c++) {
             const double share = s->share[r * s->m.blocks * LANES + c];
             if (!(share > 0)) continue;
-            const double *z = s->z + (c / LANES * BATCH + r) * s->stride + c % LANES;
+            const double *z = s->z + (block * BATCH + r) * s->stride + c - first;
             const double root = sqrt(share);
             double *u = s->stage + (c * ROWS_STAGED + s->staged[c]) * s->stage_stride;
             for (ptrdiff_t j = 0; j < d; j++) u[j] = root * z[j * LANES];
             u[d] = root;
             if (++s->staged[c] == ROWS_STAGED) flush_stage(s, c);
         }
+}
+
+/* `rows` x `columns` of the sum over the batch of left right', components in lanes. */
+INLINE void product_tile(const double *left, const double *right, ptrdiff_t stride, const int rows,
+                         const int columns, double *out, ptrdiff_t width) {
+    VEC sum[2][4];
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int j = 0; j < columns; j++) sum[i][j] = T(splat)(0);
+    for (int r = 0; r < BATCH; r++, left += stride, right += stride) {
+        VEC value[4];
+        UNROLL for (int j = 0; j < columns; j++) value[j] = T(load)(right + j * LANES);
+        UNROLL for (int i = 0; i < rows; i++) {
+            const VEC factor = T(load)(left + i * LANES);
+            UNROLL for (int j = 0; j < columns; j++) sum[i][j] += factor * value[j];
+        }
+    }
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int j = 0; j < columns; j++)
+            T(add_to_double)(out + (i * width + j) * LANES, sum[i][j]);
+}
+
+INLINE void product_rows(const double *left, const double *z, ptrdiff_t stride, const int rows,
+                         ptrdiff_t columns, double *out, ptrdiff_t width) {
+    ptrdiff_t j = 0;
+    for (; j + 4 <= columns; j += 4)
+        product_tile(left, z + j * LANES, stride, rows, 4, out + j * LANES, width);
+    switch (columns - j) {
+    case 1: product_tile(left, z + j * LANES, stride, rows, 1, out + j * LANES, width); break;
+    case 2: product_tile(left, z + j * LANES, stride, rows, 2, out + j * LANES, width); break;
+    case 3: product_tile(left, z + j * LANES, stride, rows, 3, out + j * LANES, width); break;
+    }
+}
+
+/* The moments of a block most of whose components have a share: they stay in lanes. */
+static void sum_products(Work *s, ptrdiff_t block) {
+    const ptrdiff_t d = s->m.d, stride = s->stride;
+    double *z = s->z + block * BATCH * stride, *first = s->lanes + 2 * block * d * LANES;
+    double *out = s->inverses + block * TRIANGLE(d) * LANES;
+    const VEC zero = T(splat)(0);
+    for (int r = 0; r < BATCH; r++) {
+        const double *at = s->share + (r * s->m.blocks + block) * LANES;
+        const VEC share = r < s->rows ? T(load)(at) : zero;
+        const IVEC counts = T(above)(share, zero);
+        for (ptrdiff_t j = r * stride; j < r * stride + d * LANES; j += LANES) {
+            /* A row without a share may be infinite: 0 times it is NaN. */
+            const VEC value = T(choose)(counts, T(load)(z + j), zero), weighted = share * value;
+            T(store)(z + j, value);
+            T(store)(s->weighted + j, weighted);
+            T(add_to_double)(first + (j - r * stride), weighted);
+        }
+    }
+    ptrdiff_t i = 0;
+    for (; i + 2 <= d; out += (2 * i + 3) * LANES, i += 2) {
+        const double *left = s->weighted + i * LANES;
+        product_rows(left, z, stride, 2, i + 1, out, i + 1);
+        product_tile(left + LANES, z + (i + 1) * LANES, stride, 1, 1, out + 2 * (i + 1) * LANES, 0);
+    }
+    if (i < d) product_rows(s->weighted + i * LANES, z, stride, 1, i + 1, out, 0);
+}
+
+static void sum_outer_products(Work *s) {
+    for (ptrdiff_t b = 0; b < s->m.blocks; b++) {
+        ptrdiff_t shares = 0;
+        for (int r = 0; r < s->rows; r++)
+            for (int i = 0; i < LANES; i++)
+                shares += s->share[(r * s->m.blocks + b) * LANES + i] > 0;
+        if (shares > MOST_SHARES_STAGED * BATCH * LANES) sum_products(s, b);
+        else if (shares) stage_rows(s, b);
+    }
 }
 
 /* First and second moments per feature, components in lanes. */
@@ -671,7 +792,7 @@ static void finish_batch(Work *s, int keep) {
     }
     if (sums) {
         sum_counts(s);
-        if (s->m.structure == FULL) stage_rows(s);
+        if (s->m.structure == FULL) sum_outer_products(s);
         else sum_squares(s);
         for (int i = 0; i < s->patterns - keep; i++) sum_inverses(s, &s->pattern[i]);
     }
@@ -684,27 +805,37 @@ static void finish_batch(Work *s, int keep) {
         if (s->m.structure == FULL) {
             s->pool_used = s->m.blocks * TRIANGLE(last.missing) * LANES;
             memmove(s->pool, last.factor, (size_t)s->pool_used * sizeof(double));
-            s->pattern[0].factor = s->pool;
+            s->pattern[0].factor = (VEC *)s->pool;
         }
     }
     s->patterns = keep;
 }
 
-static ptrdiff_t pattern_size(const Work *s, int32_t code) {
+/* Whether the factors of a pattern fit into what is left of the pool. */
+static int has_room(const Work *s, int32_t code) {
     const uint8_t *mask = s->masks + code * s->m.d;
+    const ptrdiff_t width = s->m.blocks * LANES, left = s->pool_size - s->pool_used;
     ptrdiff_t missing = 0;
+    if (s->m.structure != FULL || width * TRIANGLE(s->m.d) <= left) return 1;
     for (ptrdiff_t j = 0; j < s->m.d; j++) missing += mask[j] != 0;
-    return s->m.structure == FULL ? s->m.blocks * TRIANGLE(missing) * LANES : 0;
+    return width * TRIANGLE(missing) <= left;
+}
+
+static void fetch_row(const Work *s, ptrdiff_t row) {
+    const ptrdiff_t bytes = s->m.d * (ptrdiff_t)(s->in_float ? sizeof(float) : sizeof(double));
+    const char *x = (const char *)s->X + row * bytes;
+    for (ptrdiff_t at = 0; at < bytes + 63 && at < MOST_BYTES_AHEAD; at += 64)
+        PREFETCH(x + (at < bytes ? at : bytes - 1));
+    if (s->weight) PREFETCH(s->weight + row);
 }
 
 static void visit_rows(Work *s, const int32_t *order, const int32_t *code, ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < n; i++) {
+        if (i + ROWS_AHEAD < n) fetch_row(s, order[i + ROWS_AHEAD]);
         const double weight = s->weight ? s->weight[order[i]] : 1;
         if (!(weight > 0)) continue;
         const int known = s->patterns > 0 && s->pattern[s->patterns - 1].code == code[i];
-        if (s->rows == BATCH ||
-            (!known && s->pool_used + pattern_size(s, code[i]) > s->pool_size))
-            finish_batch(s, known);
+        if (s->rows == BATCH || (!known && !has_room(s, code[i]))) finish_batch(s, known);
         if (!known) open_pattern(s, code[i]);
         add_row(s, order[i], weight);
     }
@@ -722,14 +853,14 @@ static void close_sums(Work *s, int tied, double *nk, double *first, double *sec
     const ptrdiff_t d = s->m.d, width = s->outer_width;
     for (ptrdiff_t c = 0; c < s->m.k; c++) {
         const ptrdiff_t block = c / LANES, lane = c % LANES;
+        const double *in_lanes = s->lanes + 2 * block * d * LANES + lane;
         nk[c] += s->counts[c];
         if (s->m.structure == DIAGONAL) {
             const Lanes l = block_of(&s->m, block);
-            const double *sums = s->lanes + 2 * block * d * LANES + lane;
             const double *missed = s->inverses + block * d * LANES + lane;
             for (ptrdiff_t j = 0; j < d; j++) {
-                first[c * d + j] += sums[j * LANES];
-                second[c * d + j] += sums[(d + j) * LANES] +
+                first[c * d + j] += in_lanes[j * LANES];
+                second[c * d + j] += in_lanes[(d + j) * LANES] +
                                      missed[j * LANES] * l.variance[j * LANES + lane];
             }
             continue;
@@ -739,7 +870,7 @@ static void close_sums(Work *s, int tied, double *nk, double *first, double *sec
         const double *inverses = s->inverses + block * TRIANGLE(d) * LANES + lane;
         double *out = second + (tied ? 0 : c * d * d);
         for (ptrdiff_t i = 0; i < d; i++) {
-            first[c * d + i] += outer[d * width + i];
+            first[c * d + i] += outer[d * width + i] + in_lanes[i * LANES];
             for (ptrdiff_t j = 0; j <= i; j++) {
                 const double value = outer[i * width + j] + inverses[(TRIANGLE(i) + j) * LANES];
                 out[i * d + j] += value;

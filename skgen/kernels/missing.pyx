@@ -13,7 +13,8 @@ so does anything in it that is not finite. Everything is computed in float64.
 All functions take the rows in the order of their patterns: `order` [m] lists rows of X, `code` [m]
 is the pattern of each, nondecreasing, and `masks` [p, d] is nonzero where a feature misses. Rows
 that are not listed count for nothing; weights, responsibilities and outputs belong to the rows of
-X. Missing cells of X may hold anything.
+X. Missing cells of X may hold anything. Any order of patterns will do; sorted by their number of
+missing cells they run faster, because branches are predicted then.
 
 Moments are about the means as given. Rows of weight 0 count for nothing. A component's
 responsibility for a row is taken as 0 where its density is under 1e-20 of the row's largest, and

@@ -189,6 +189,8 @@ default="dirichlet_process"
         self.n_jobs = n_jobs
 
     def _inference(self, structure, training):
+        rows = ("mean_precision_prior", "weight_concentration_prior", "degrees_of_freedom_prior")
+        given.require_countable(self, rows)
         d = training.rows.n_features
         nu = self.degrees_of_freedom_prior
         if nu is not None and not nu > d - 1.0:
@@ -213,14 +215,13 @@ default="dirichlet_process"
         return MeanField(given.fitted_prior(self), self._weight_prior())
 
     def _attributes(self, model, params):
-        dtype = model.dtype
-        concentration = params.concentration.astype(dtype)
-        degrees = params.degrees_of_freedom.astype(dtype)
-        return fitted_attributes(model.structure, dtype, params) | {
+        # Numbers of rows stay float64: sums of weights may exceed what float32 holds.
+        concentration, degrees = params.concentration, params.degrees_of_freedom
+        return fitted_attributes(model.structure, model.dtype, params) | {
             "weight_concentration_": (
                 tuple(concentration) if concentration.ndim == 2 else concentration
             ),
-            "mean_precision_": params.mean_precision.astype(dtype),
+            "mean_precision_": params.mean_precision,
             "degrees_of_freedom_": degrees if degrees.ndim else float(degrees),
         }
 

@@ -7,6 +7,8 @@ from skgen.distributions.conjugate import PRECISIONS, GaussianPrior
 
 # A correlation matrix whose smallest eigenvalue is below this counts as singular.
 SINGULAR = 1e-12
+# What a prior may count for, in rows.
+FEWEST_ROWS, MOST_ROWS = 1e-30, 1e15
 
 
 def check_starts(estimator, structure, d):
@@ -91,6 +93,19 @@ def check_prior(estimator, structure, defaults):
     return GaussianPrior(kappa, mean, nu, covariance)
 
 
+def require_countable(estimator, names, none=False):
+    """Raise where a prior counts as so many or few rows that sums with real rows are lost."""
+    for name in names:
+        value = getattr(estimator, name)
+        if value is None or (none and value == 0.0):
+            continue
+        if not FEWEST_ROWS <= value <= MOST_ROWS:
+            raise ValueError(
+                f"{name}={value:g} is out of the range that can be weighed against rows,"
+                f" {FEWEST_ROWS:g} to {MOST_ROWS:g}"
+            )
+
+
 def check_covariance_prior(covariance, structure, d):
     """A prior scale of the structure's shape; zero is allowed here, negative is not."""
     shape = {"full": (d, d), "tied": (d, d), "diag": (d,), "spherical": ()}[structure.name]
@@ -117,6 +132,11 @@ def check_covariance_prior(covariance, structure, d):
 def require_mode(prior, structure):
     """Raise where the prior takes more than one row's degrees of freedom from a component."""
     lowest = -(PRECISIONS[structure.name].dimension(len(prior.mean)) + 1.0)
+    if prior.degrees_of_freedom > MOST_ROWS:
+        raise ValueError(
+            f"degrees_of_freedom_prior={prior.degrees_of_freedom:g} must be at most {MOST_ROWS:g};"
+            " no number of rows could be weighed against it"
+        )
     if prior.degrees_of_freedom < lowest:
         raise ValueError(
             f"degrees_of_freedom_prior={prior.degrees_of_freedom:g} must be at least {lowest:g}"

@@ -183,6 +183,8 @@ class MAPGaussianMixture(MixtureEstimator):
         self.n_jobs = n_jobs
 
     def _inference(self, structure, training):
+        rows = ("mean_precision_prior", "weight_concentration_prior")
+        given.require_countable(self, rows, none=True)
         prior = given.check_prior(self, structure, default_prior(self, structure, training))
         given.require_mode(prior, structure)
         self.weight_concentration_prior_ = float(self.weight_concentration_prior)

@@ -142,17 +142,19 @@ class MixtureModel:
         return e_step(block, prepared)
 
     def value(self, params, moments):
-        if not np.isfinite(moments.log_norm):
+        total = moments.log_norm + self.regularizer(params)
+        if not np.isfinite(total):
             raise ValueError(
                 "the log likelihood of X overflows: a row of positive weight lies too far from all"
                 " components; remove outliers of X or rows of extreme sample_weight, or divide X"
                 " by a constant"
             )
-        return self.in_units(self.regularizer(params) + moments.log_norm, moments.weight)
+        return self.in_units(total, moments.weight)
 
     def regularizer(self, params):
         """What the inference adds to the log norms of the rows."""
-        return self.inference.regularizer(self.structure, params)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.inference.regularizer(self.structure, params)
 
     def in_units(self, total, weight):
         """A total as the objective states it."""
