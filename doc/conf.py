@@ -17,7 +17,7 @@ math_number_all = False
 
 # Methods are listed on the page of their class.
 numpydoc_show_class_members = False
-autodoc_default_options = {"members": True, "inherited-members": False}
+autodoc_default_options = {"members": True, "inherited-members": True}
 autodoc_member_order = "bysource"
 
 html_theme = "pydata_sphinx_theme" if find_spec("pydata_sphinx_theme") else "alabaster"
@@ -25,10 +25,12 @@ html_title = "skgen"
 html_show_sourcelink = False
 
 
-def skip_generated(app, what, name, member, skip, options):
-    """Leave out set_fit_request and its like, which scikit-learn generates and documents."""
-    return True if name.startswith("set_") and name.endswith("_request") else None
+def skip_foreign(app, what, name, member, skip, options):
+    """Leave out what scikit-learn defines or generates, and documents."""
+    generated = name.startswith("set_") and name.endswith("_request")
+    defined = (getattr(member, "__module__", None) or "").startswith("sklearn.")
+    return True if generated or defined else None
 
 
 def setup(app):
-    app.connect("autodoc-skip-member", skip_generated)
+    app.connect("autodoc-skip-member", skip_foreign)
