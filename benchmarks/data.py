@@ -61,6 +61,14 @@ def mnist_components(n_rows, dtype, n_components=50):
     return np.ascontiguousarray(pca.fit_transform(mnist(n_rows, np.float64)), dtype=dtype)
 
 
+def letters():
+    """The letter recognition data: 20000 rows of 16 integers between 0 and 15."""
+    path = SHARED / "letter-recognition.data"
+    if not path.exists():
+        raise DataMissing(f"needs letter-recognition.data in {Path('..', 'shared', 'data')}")
+    return np.loadtxt(path, delimiter=",", usecols=range(1, 17))
+
+
 def labeled(n_rows, n_features, dtype, seed=0):
     """Correlated columns of unequal spread and center, and labels drawn from a logistic model."""
     generator = np.random.default_rng(seed)

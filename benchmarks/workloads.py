@@ -5,7 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks import acceleration, contenders, fresh, linear_contenders, missing_contenders
+from benchmarks import (
+    acceleration,
+    contenders,
+    fresh,
+    linear_contenders,
+    missing_contenders,
+    streams,
+)
 from benchmarks.data import (
     labeled,
     messages,
@@ -292,6 +299,18 @@ CATALOGUE = (
     missing("gmm-missing-1e4x20", 10_000, "full", missing_contenders.FULL),
     missing("gmm-missing-1e5x20", 100_000, "full", missing_contenders.FULL),
     missing("gmm-missing-diag-1e5x20", 100_000, "diag", missing_contenders.DIAGONAL),
+    FreshWorkload(
+        "gmm-streams",
+        "Streams of 20 blocks against full-batch EM, letter recognition",
+        streams.measure_streams,
+        rounds=1,
+        columns=(
+            "stream",
+            "EM's limit",
+            *(f"gap after {n}" for n in streams.SHOWN),
+            "sweeps to 0.5 %",
+        ),
+    ),
     FreshWorkload(
         "gmm-acceleration",
         "GaussianMixture, passes over the rows to within 1e-8 relative of EM's limit",

@@ -55,11 +55,16 @@ def find_patterns(rows):
         keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
         found, codes = np.unique(keys, return_inverse=True)
         masks = np.unpackbits(found.view(np.uint8).reshape(len(found), -1), axis=1)[:, :d]
-    codes = codes.reshape(-1).astype(np.int32)
+    # Like patterns follow one another: the kernels' loops over missing cells stay predictable.
+    masks = np.ascontiguousarray(masks, dtype=np.uint8)
+    order = np.argsort(masks.sum(axis=1), kind="stable")
+    number = np.empty(len(order), dtype=np.int32)
+    number[order] = np.arange(len(order), dtype=np.int32)
+    codes = number[codes.reshape(-1)]
     target = np.empty((rows.n_rows, 2), dtype=np.int32)
     coded = rows.with_target(codes)
     coded.map(_sorted_codes, None, target)
-    return rows.with_target(target), Patterns(np.ascontiguousarray(masks, dtype=np.uint8))
+    return rows.with_target(target), Patterns(masks[order])
 
 
 def _pattern_numbers(block, _):

@@ -15,7 +15,6 @@ from skgen.cluster import KMeans
 from skgen.distributions import missing
 from skgen.distributions.gaussian import (
     STRUCTURES,
-    DegenerateComponent,
     GaussianParams,
     MixtureMoments,
 )
@@ -26,10 +25,12 @@ from skgen.seeding import kmeans_plus_plus, random_rows
 from skgen.solvers.em import em
 from skgen.solvers.monitor import Monitor
 
-# Iterations and tolerance of EM for the one Gaussian: where it completes rows to start from it
-# only has to be near, where it is a prior's scale it should not show how it was found.
-ABOUT = 20, 1e-3
-EXACTLY = 200, 1e-11
+# Floor, iterations and tolerance of EM for the one Gaussian: where it completes rows to start from
+# it only has to be near, where it is a prior's scale it should not show how it was found.
+ABOUT = 1e-6, 20, 1e-3
+EXACTLY = 0.0, 200, 1e-9
+# Rows that show a Gaussian well enough to start from.
+ENOUGH_ROWS = 10_000
 # A floor under its covariance, as a share of the mean variance.
 TYPICAL_FLOOR = 1e-6
 
@@ -57,32 +58,39 @@ class TrainingRows:
 
     @cached_property
     def typical(self):
-        """Structure and parameters of one Gaussian for all rows with missing cells, about."""
+        """Structure and parameters of one Gaussian for the rows, missing cells or not, about."""
+        rows, patterns = self.rows, self.patterns
+        if rows.n_rows > 2 * ENOUGH_ROWS:
+            rows, patterns = missing.find_patterns(rows.sample(ENOUGH_ROWS))
+        try:
+            return STRUCTURES["full"], self._one_gaussian(rows, patterns, *ABOUT)
+        except ValueError:
+            return self.typical_of_columns
+
+    def _one_gaussian(self, rows, patterns, floor, max_iter, tol):
+        """Parameters of one Gaussian by EM, `floor` times the mean variance on its diagonal."""
         mean, variance = self.columns.mean[None], self.columns.variance[None]
-        floor = TYPICAL_FLOOR * float(variance.mean()) or 1.0
-        deviation = np.sqrt(variance + floor)
+        typical = float(variance.mean()) or 1.0
+        deviation = np.sqrt(variance + TYPICAL_FLOOR * typical)
         start = GaussianParams(
             np.ones(1),
             mean,
             deviation[:, :, None] ** 2 * np.eye(mean.size),
             np.eye(mean.size) / deviation[:, :, None],
         )
-        try:
-            return self._one_gaussian(start, floor, *ABOUT)
-        except DegenerateComponent:
-            return self.typical_of_columns
-
-    def _one_gaussian(self, start, floor, max_iter, tol):
-        """Structure and parameters of one Gaussian, by EM."""
-        full = STRUCTURES["full"]
         model = MixtureModel(
-            full, self.rows.dtype, MaximumLikelihood(), floor, patterns=self.patterns
+            STRUCTURES["full"],
+            rows.dtype,
+            MaximumLikelihood(),
+            floor * typical,
+            patterns=patterns,
+            scale=deviation[0],
         )
         monitor = Monitor(max_iter, tol, UNWATCHED, lambda params: {})
-        solution = em(model, start, self.rows, monitor)
+        solution = em(model, start, rows, monitor, "squarem")
         if solution.failure is not None:
             raise solution.failure
-        return full, solution.params
+        return solution.params
 
     @cached_property
     def typical_of_columns(self):
@@ -135,13 +143,11 @@ class TrainingRows:
             center = self.scatter.first / self.scatter.weight
             square = self.scatter.second - self.scatter.weight * np.outer(center, center)
         else:
-            kind, params = self.typical
             try:
-                kind, params = self._one_gaussian(params, 0.0, *EXACTLY)
-            except DegenerateComponent:
-                kind, params = self.typical_of_columns
-            square = weight * params.covariances[0]
-            square = np.diag(square) if kind.name == "diag" else square
+                params = self._one_gaussian(self.rows, self.patterns, *EXACTLY)
+                square = weight * params.covariances[0]
+            except ValueError:
+                square = np.diag(self.variances() * degrees_of_spread(weight))
         return square / degrees_of_spread(weight)
 
     def variances(self):
