@@ -120,9 +120,11 @@ default="dirichlet_process"
     >>> import numpy as np
     >>> from skgen.mixture import BayesianGaussianMixture
     >>> X = np.array([[1.0], [1.2], [0.8], [9.0], [9.5], [8.5]])
-    >>> mixture = BayesianGaussianMixture(n_components=2, random_state=0).fit(X)
+    >>> mixture = BayesianGaussianMixture(
+    ...     n_components=2, mean_precision_prior=0.01, covariance_prior=[[0.1]], random_state=0
+    ... ).fit(X)
     >>> mixture.means_.round(1).ravel().tolist()
-    [8.0, 2.0]
+    [9.0, 1.0]
     """
 
     _parameter_constraints = MixtureEstimator._parameter_constraints | {
