@@ -389,7 +389,7 @@ def sparse_without_rows(rng, case):
 def ask(change, *words):
     def spoil(rng, case):
         X = case.X
-        if not isinstance(X, np.ndarray) or X.ndim != 2:
+        if not isinstance(X, np.ndarray) or X.ndim != 2 or X.shape[1] == 0:
             X = ordinary(rng)
             case.words |= {"feature"}
         if X.dtype.kind == "f":

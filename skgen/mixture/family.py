@@ -428,14 +428,22 @@ def penalize_material_floor(model, params):
 
 def fitted_attributes(structure, dtype, params):
     """Public attributes of parameters, in the dtype of X."""
-    factors = params.factors.astype(dtype)
-    return {
-        "weights_": params.weights.astype(dtype),
-        "means_": params.means.astype(dtype),
-        "covariances_": params.covariances.astype(dtype),
-        "precisions_cholesky_": factors,
-        "precisions_": structure.precisions(params.factors).astype(dtype),
+    attributes = {
+        "weights_": params.weights,
+        "means_": params.means,
+        "covariances_": params.covariances,
+        "precisions_cholesky_": params.factors,
     }
+    with np.errstate(over="ignore", invalid="ignore"):
+        attributes["precisions_"] = structure.precisions(params.factors)
+        attributes = {name: value.astype(dtype) for name, value in attributes.items()}
+    for name, value in attributes.items():
+        if not np.isfinite(value).all():
+            raise ValueError(
+                f"{name} does not fit into {np.dtype(dtype)}: a covariance is too small; look for"
+                " extreme sample_weight, or multiply X by a constant"
+            )
+    return attributes
 
 
 def first_best(solutions):
@@ -465,7 +473,8 @@ def require_moderate(columns, rows):
     if 0.0 < largest < 1.0 / limit:
         raise ValueError(
             f"X has too little spread for {rows.dtype}: the largest variance of a column is"
-            f" {largest:.3g} and has no finite inverse; multiply X by a constant"
+            f" {largest:.3g} and has no finite inverse; multiply X by a constant, unless it is"
+            " sample_weight that leaves one row only"
         )
 
 

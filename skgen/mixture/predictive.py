@@ -44,7 +44,8 @@ def _log_densities(block, arguments):
             joint = product_log_joint(np.asarray(block.X, dtype=np.float64), params)
         else:
             joint = student_log_joint(structure, params, *distances(block, prepared))
-    return log_sums(np.log(params.weights) + joint)[0]
+        joint = np.log(params.weights) + joint
+    return log_sums(joint)[0]
 
 
 def distances(block, prepared):
