@@ -1,9 +1,9 @@
 """EM where components overlap, and what extrapolation saves.
 
 The more components overlap, the less the rows say about which one they come from, and the shorter
-are EM's steps. SQUAREM and Anderson's method guess from the last steps where they lead to, look
-there, and keep what they find if it is better than what EM would have had. One pass over the rows
-is one iteration in all three.
+are EM's steps. SQUAREM and Anderson's method guess from the last steps where many more would lead,
+look there, and stay if it is better than what EM would have had. One pass over the rows is one
+iteration in all three. While components empty themselves there is nothing to extrapolate.
 """
 
 import argparse
@@ -16,6 +16,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from skgen.mixture import BayesianGaussianMixture, GaussianMixture
@@ -41,7 +42,7 @@ def fits(estimator, X):
         # EM alone may need more passes than it gets.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return {
-            name: estimator.set_params(acceleration=name, tol=0.0, max_iter=PASSES).fit(X)
+            name: clone(estimator).set_params(acceleration=name, tol=0.0, max_iter=PASSES).fit(X)
             for name in ACCELERATIONS
         }
 
