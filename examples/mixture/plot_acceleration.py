@@ -3,7 +3,7 @@
 The more components overlap, the less the rows say about which one they come from, and the shorter
 are EM's steps. SQUAREM and Anderson's method guess from the last steps where many more would lead,
 look there, and stay if it is better than what EM would have had. One pass over the rows is one
-iteration in all three. While components empty themselves there is nothing to extrapolate.
+iteration in all three. While components empty themselves there is little to extrapolate.
 """
 
 import argparse
