@@ -337,8 +337,7 @@ class MixtureAnswers(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityM
         other = clone(self).set_params(covariance_type=structure.name)
         for name in self._per_feature:
             other.set_params(**{name: None})
-        model = MixtureModel(structure, self.means_.dtype, None)
-        other._copy_priors(self, structure, columns)
+        model = MixtureModel(structure, self.means_.dtype, self._fitted_inference(columns))
         other._set_parameters(model, params)
         other.n_features_in_ = len(columns)
         if hasattr(self, "feature_names_in_"):
@@ -353,9 +352,6 @@ class MixtureAnswers(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityM
         ):
             setattr(other, name, getattr(self, name))
         return other
-
-    def _copy_priors(self, fitted, structure, columns):
-        """Take over what a fit remembers of its prior."""
 
     @property
     def _n_features_out(self):

@@ -205,27 +205,32 @@ default="dirichlet_process"
         concentration = self.weight_concentration_prior
         if concentration is None:
             concentration = 1.0 / self.n_components
-        self.weight_concentration_prior_ = float(concentration)
-        given.set_prior(self, prior, training.rows.dtype)
-        return MeanField(prior, self._weight_prior())
+        return MeanField(prior, self._weight_prior(concentration))
 
-    def _weight_prior(self):
-        kind = WEIGHT_PRIORS[self.weight_concentration_prior_type]
-        return kind(self.weight_concentration_prior_)
+    def _weight_prior(self, concentration):
+        return WEIGHT_PRIORS[self.weight_concentration_prior_type](concentration)
 
-    def _fitted_inference(self):
-        return MeanField(given.fitted_prior(self), self._weight_prior())
+    def _fitted_inference(self, columns=None):
+        prior = given.fitted_prior(self, columns)
+        return MeanField(prior, self._weight_prior(self.weight_concentration_prior_))
 
     def _attributes(self, model, params):
         # Numbers of rows stay float64: sums of weights may exceed what float32 holds.
         concentration, degrees = params.concentration, params.degrees_of_freedom
-        return fitted_attributes(model.structure, model.dtype, params) | {
-            "weight_concentration_": (
-                tuple(concentration) if concentration.ndim == 2 else concentration
-            ),
-            "mean_precision_": params.mean_precision,
-            "degrees_of_freedom_": degrees if degrees.ndim else float(degrees),
-        }
+        priors = given.prior_attributes(
+            model.inference.prior, model.inference.weight_prior.prior, model.dtype
+        )
+        return (
+            fitted_attributes(model.structure, model.dtype, params)
+            | priors
+            | {
+                "weight_concentration_": (
+                    tuple(concentration) if concentration.ndim == 2 else concentration
+                ),
+                "mean_precision_": params.mean_precision,
+                "degrees_of_freedom_": degrees if degrees.ndim else float(degrees),
+            }
+        )
 
     def _fitted_params(self):
         double = {"dtype": np.float64}
@@ -257,7 +262,8 @@ default="dirichlet_process"
         return replace(pruned, reason=reason)
 
     def _posterior_log_weights(self, structure):
-        return expected_log_weights(structure, self._weight_prior(), self._fitted_params())
+        weight_prior = self._weight_prior(self.weight_concentration_prior_)
+        return expected_log_weights(structure, weight_prior, self._fitted_params())
 
     def _point_estimate(self):
         params = self._fitted_params()
@@ -328,12 +334,9 @@ default="dirichlet_process"
             STRUCTURES[self.covariance_type], self._fitted_params(), known, others, values
         )
 
-    def _cause(self):
-        scale = np.array2string(np.asarray(self.covariance_prior_), threshold=9)
+    def _cause(self, model):
+        scale = np.array2string(np.asarray(model.inference.prior.covariance), threshold=9)
         return f", covariance_prior_={scale}"
-
-    def _copy_priors(self, fitted, structure, columns):
-        given.copy_prior(self, fitted, structure, columns)
 
 
 OF_POSTERIORS = {

@@ -183,8 +183,8 @@ class MixtureEstimator(MixtureAnswers, Estimator):
             scale=stream["scale"],
         )
 
-    def _fitted_inference(self):
-        """The inference that the fitted attributes came from."""
+    def _fitted_inference(self, columns=None):
+        """The inference that the fitted attributes came from, or that of these columns."""
         return MaximumLikelihood()
 
     def _fit(self, X, y, sample_weight):
@@ -276,7 +276,7 @@ class MixtureEstimator(MixtureAnswers, Estimator):
             scale=np.where(deviations > 0.0, deviations, 1.0),
         )
 
-    def _cause(self):
+    def _cause(self, model):
         """What else a message on singular components should name."""
         return ""
 
@@ -302,9 +302,9 @@ class MixtureEstimator(MixtureAnswers, Estimator):
                 self._run(task, model, training, given, continued, i, stream)
                 for i, stream in enumerate(streams)
             ]
-        return self._sound(results)
+        return self._sound(results, model)
 
-    def _sound(self, results):
+    def _sound(self, results, model):
         """The solutions that did not degenerate; else those that at least began."""
         sound = [run for run in results if isinstance(run, Solution) and run.failure is None]
         begun = [run for run in results if isinstance(run, Solution)]
@@ -317,7 +317,7 @@ class MixtureEstimator(MixtureAnswers, Estimator):
                 " Try to decrease the number of components, increase reg_covar, or scale the"
                 f" input data. Here {failures[0]}; n_components={self.n_components},"
                 f" covariance_type={self.covariance_type!r}, reg_covar={self.reg_covar:g}"
-                f"{self._cause()}."
+                f"{self._cause(model)}."
             ) from failures[0]
         if sound and failures:
             warn_convergence(

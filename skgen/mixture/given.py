@@ -144,31 +144,29 @@ def require_mode(prior, structure):
         )
 
 
-def set_prior(estimator, prior, dtype):
+def prior_attributes(prior, concentration, dtype):
     """Fitted attributes that say which prior was used."""
-    estimator.mean_precision_prior_ = float(prior.mean_precision)
-    estimator.mean_prior_ = prior.mean.astype(dtype)
-    estimator.degrees_of_freedom_prior_ = float(prior.degrees_of_freedom)
     covariance = np.asarray(prior.covariance)
-    estimator.covariance_prior_ = covariance.astype(dtype) if covariance.ndim else float(covariance)
+    return {
+        "weight_concentration_prior_": float(concentration),
+        "mean_precision_prior_": float(prior.mean_precision),
+        "mean_prior_": prior.mean.astype(dtype),
+        "degrees_of_freedom_prior_": float(prior.degrees_of_freedom),
+        "covariance_prior_": covariance.astype(dtype) if covariance.ndim else float(covariance),
+    }
 
 
-def fitted_prior(estimator):
-    """The `GaussianPrior` that `set_prior` wrote down."""
-    return GaussianPrior(
+def fitted_prior(estimator, columns=None):
+    """The `GaussianPrior` that `prior_attributes` wrote down, or that of these columns."""
+    prior = GaussianPrior(
         estimator.mean_precision_prior_,
         np.asarray(estimator.mean_prior_, dtype=np.float64),
         estimator.degrees_of_freedom_prior_,
         np.asarray(estimator.covariance_prior_, dtype=np.float64),
     )
-
-
-def copy_prior(estimator, fitted, structure, columns):
-    """Give an estimator over some columns the prior of a fitted one over more."""
-    before = PRECISIONS[fitted.covariance_type]
-    prior = fitted_prior(fitted).over(before, columns)
-    estimator.weight_concentration_prior_ = fitted.weight_concentration_prior_
-    set_prior(estimator, prior, fitted.means_.dtype)
+    if columns is None:
+        return prior
+    return prior.over(PRECISIONS[estimator.covariance_type], columns)
 
 
 def require_proper(prior, structure):

@@ -187,19 +187,20 @@ class MAPGaussianMixture(MixtureEstimator):
         given.require_countable(self, rows, none=True)
         prior = given.check_prior(self, structure, default_prior(self, structure, training))
         given.require_mode(prior, structure)
-        self.weight_concentration_prior_ = float(self.weight_concentration_prior)
-        given.set_prior(self, prior, training.rows.dtype)
-        return MaximumPosterior(prior, self.weight_concentration_prior_)
+        return MaximumPosterior(prior, float(self.weight_concentration_prior))
 
-    def _fitted_inference(self):
-        return MaximumPosterior(given.fitted_prior(self), self.weight_concentration_prior_)
+    def _fitted_inference(self, columns=None):
+        prior = given.fitted_prior(self, columns)
+        return MaximumPosterior(prior, self.weight_concentration_prior_)
 
     def _check_given(self, structure, d):
         return given.check_starts(self, structure, d)
 
     def _attributes(self, model, params):
+        inference = model.inference
+        priors = given.prior_attributes(inference.prior, inference.concentration, model.dtype)
         annihilated = np.flatnonzero(params.weights == 0.0)
-        return super()._attributes(model, params) | {"annihilated_": annihilated}
+        return super()._attributes(model, params) | priors | {"annihilated_": annihilated}
 
     def _objectives(self, history, weight):
         return [weight * value for value in history]
@@ -213,12 +214,9 @@ class MAPGaussianMixture(MixtureEstimator):
                 f" = {1.0 - self.weight_concentration_prior_:g}"
             )
 
-    def _cause(self):
-        scale = np.array2string(np.asarray(self.covariance_prior_), threshold=9)
+    def _cause(self, model):
+        scale = np.array2string(np.asarray(model.inference.prior.covariance), threshold=9)
         return f", covariance_prior_={scale}"
-
-    def _copy_priors(self, fitted, structure, columns):
-        given.copy_prior(self, fitted, structure, columns)
 
 
 def default_prior(estimator, structure, training):

@@ -41,20 +41,27 @@ class Monitor:
         """Call before each iteration."""
         self.run.begin()
 
-    def end(self, value, params):
-        """Record the iteration's objective; whether the run is over."""
+    def end(self, value, params, plain=True):
+        """Record the iteration's objective; whether the run is over.
+
+        Only the change over a `plain` step tells that the run has converged.
+        """
         change = value - self.latest
         self.latest = value
         self.history.append(value)
         if self.report is not None:
             self.report(len(self.history), value, change)
         stop = self.run.end(lambda: self.attributes(params))
-        if abs(change) < self.tol:
+        if plain and abs(change) < self.tol:
             self.converged = True
             self.reason = f"objective changed by less than tol={self.tol:g}"
         elif stop:
             self.reason = "stopped by a callback"
         return self.converged or stop
+
+    def reject(self, params):
+        """Record an iteration that led nowhere, `params` still the best; whether to stop."""
+        return self.end(self.latest, params, plain=False)
 
     def take_back(self, params, reason):
         """End the run before the iteration that has begun; `params` stay the result."""
