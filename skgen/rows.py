@@ -100,6 +100,12 @@ class Rows:
         other.n_threads = n_threads
         return other
 
+    def with_weight(self, weight):
+        """The same rows with other weights."""
+        other = copy(self)
+        other.weight, other._ones = weight, None
+        return other
+
     def with_target(self, target):
         """The same rows with something else per row as target."""
         other = copy(self)

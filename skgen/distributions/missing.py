@@ -67,6 +67,23 @@ def find_patterns(rows):
     return rows.with_target(target), Patterns(masks[order])
 
 
+def weigh_observed(rows):
+    """`rows` with weight 0 where no cell is observed: such a row says nothing.
+
+    A posterior would otherwise count it as a row of some component.
+    """
+    empty = rows.map(_empty, None, np.empty(rows.n_rows, dtype=bool))
+    if not empty.any():
+        return rows
+    weight = np.ones(rows.n_rows) if rows.weight is None else rows.weight.copy()
+    weight[empty] = 0.0
+    return rows.with_weight(weight)
+
+
+def _empty(block, _):
+    return np.isnan(block.X).all(axis=1)
+
+
 def _pattern_numbers(block, _):
     d = block.X.shape[1]
     return np.isnan(block.X) @ (1 << np.arange(d - 1, -1, -1, dtype=np.int64))

@@ -277,9 +277,14 @@ class MixtureAnswers(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityM
         structure = STRUCTURES[self.covariance_type]
         constants = self._posterior_log_weights(structure)
         prepared = self._prepared(structure, constants, rows.dtype, patterns)
+        imputation = self._imputation(structure, prepared)
         if random_state is None:
-            return conditioning.conditional_means(rows, prepared)
-        return conditioning.conditional_draws(rows, prepared, check_random_state(random_state))
+            return conditioning.conditional_means(rows, imputation)
+        return conditioning.conditional_draws(rows, imputation, check_random_state(random_state))
+
+    def _imputation(self, structure, prepared):
+        """How missing cells are completed and drawn."""
+        return conditioning.Imputation(structure, prepared)
 
     def marginal(self, columns):
         """The fitted mixture of some columns alone.

@@ -50,7 +50,8 @@ class BayesianGaussianMixture(MixtureEstimator):
     init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default="kmeans"
     weight_concentration_prior_type : {"dirichlet_process", "dirichlet_distribution"}, \
 default="dirichlet_process"
-        With the first, components are kept in order of decreasing size.
+        With the first, components are kept in the order of the largest bound: of decreasing size,
+        but that for g > 1 the last may be larger.
     weight_concentration_prior : float, default=None
         g or a > 0; small values leave fewer components. None means 1 / k.
     mean_precision_prior : float, default=None
@@ -137,6 +138,8 @@ default="dirichlet_process"
         "prune_threshold": [None, Interval(Real, 0.0, 1.0, closed="neither")],
         "total_samples": [None, Interval(Real, 0.0, None, closed="neither")],
     }
+    # A posterior would count it, as a row of some component.
+    _counts_empty_rows = False
     _per_feature = ("mean_prior", "covariance_prior")
 
     def __init__(
@@ -309,6 +312,8 @@ default="dirichlet_process"
     def as_gaussian_mixture(self):
         """The `GaussianMixture` at the posterior means of weights, means and precisions.
 
+        Its `lower_bound_` is unknown (-inf).
+
         Returns
         -------
         mixture : fitted GaussianMixture
@@ -319,7 +324,13 @@ default="dirichlet_process"
         for name, value in vars(self).items():
             if name.endswith("_") and not name.startswith("_") and name not in OF_POSTERIORS:
                 setattr(mixture, name, value)
+        # A bound of the evidence is no likelihood.
+        mixture.lower_bound_ = -np.inf
+        mixture.lower_bounds_, mixture.objective_history_ = [], []
         return mixture
+
+    def _imputation(self, structure, prepared):
+        return predictive.Imputation(structure, self._fitted_params(), prepared)
 
     def _draw(self, random_state, k, count):
         structure = STRUCTURES[self.covariance_type]

@@ -5,7 +5,7 @@
 with L_k the precision matrix of component k. Bishop (2006), section 2.3.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
@@ -125,27 +125,41 @@ def conditional_components(structure, params, known, others, values):
     return np.stack(means), factors[0] if shared else np.stack(factors)
 
 
-def conditional_means(rows, prepared):
+@dataclass(frozen=True)
+class Imputation:
+    """p(component | x_o), and how far draws spread about conditional means."""
+
+    structure: type
+    prepared: object
+
+    def memberships(self, block):
+        """p(component | x_o) of the rows of a block (b, k), float64."""
+        return block_responsibilities(block, self.prepared).astype(np.float64)
+
+    def spread(self, rows, component, random_state):
+        """A factor of the normal noise of every row, of every cell, or of all."""
+        return 1.0
+
+
+def conditional_means(rows, imputation):
     """Rows whose missing cells hold their conditional means."""
-    return rows.map(_conditional_means, prepared, np.empty_like(rows.X, subok=False))
+    return rows.map(_conditional_means, imputation, np.empty_like(rows.X, subok=False))
 
 
-def _conditional_means(block, prepared):
-    memberships = block_responsibilities(block, prepared).astype(np.float64)
-    return missing.complete(block, prepared.completion, memberships)
+def _conditional_means(block, imputation):
+    return missing.complete(block, imputation.prepared.completion, imputation.memberships(block))
 
 
-def conditional_draws(rows, prepared, random_state):
+def conditional_draws(rows, imputation, random_state):
     """Rows whose missing cells are drawn given the observed ones.
 
     A draw e of the whole row of a component becomes one given x_o by adding the difference that the
     observed cells make to the conditional mean (Matheron's rule).
     """
+    prepared = imputation.prepared
     k, d = prepared.origin.shape
-    responsibilities = rows.map(
-        block_responsibilities, prepared, np.empty((rows.n_rows, k), dtype=rows.dtype)
-    )
-    cumulative = np.cumsum(responsibilities.astype(np.float64), axis=1)
+    memberships = rows.map(_memberships, imputation, np.empty((rows.n_rows, k)))
+    cumulative = np.cumsum(memberships, axis=1)
     draws = random_state.uniform(size=(rows.n_rows, 1)) * cumulative[:, -1:]
     component = np.minimum((cumulative < draws).sum(axis=1), k - 1)
     noise = random_state.standard_normal((rows.n_rows, d))
@@ -158,7 +172,12 @@ def conditional_draws(rows, prepared, random_state):
     chosen = np.eye(k)[component]
     of_rows = complete_all(rows, rows.X, prepared, chosen)
     of_noise = complete_all(rows, simulated, prepared, chosen)
-    return np.where(holes, of_rows + (means + noise - of_noise), rows.X).astype(rows.dtype)
+    noise = (means + noise - of_noise) * imputation.spread(rows, component, random_state)
+    return np.where(holes, of_rows + noise, rows.X).astype(rows.dtype)
+
+
+def _memberships(block, imputation):
+    return imputation.memberships(block)
 
 
 def spread_noise(prepared, number, noise):

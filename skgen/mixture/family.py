@@ -24,7 +24,7 @@ from skgen.base import (
     warn_convergence,
 )
 from skgen.distributions.gaussian import STRUCTURES, DegenerateComponent
-from skgen.distributions.missing import find_patterns, holds_nan
+from skgen.distributions.missing import find_patterns, holds_nan, weigh_observed
 from skgen.mixture import streaming
 from skgen.mixture.answers import MixtureAnswers
 from skgen.mixture.inference import MaximumLikelihood
@@ -54,6 +54,8 @@ class MixtureEstimator(MixtureAnswers, Estimator):
 
     # Rows that a fit needs.
     _fewest_rows = 2
+    # Whether a row without any observed cell is a row: EM's limit is the same with it.
+    _counts_empty_rows = True
     # Constructor arguments with one value per feature: they fit no other set of columns.
     _per_feature = ()
 
@@ -249,6 +251,10 @@ class MixtureEstimator(MixtureAnswers, Estimator):
                 columns = observed_moments(rows)
                 if not begun:
                     require_observed(self, columns)
+                if not self._counts_empty_rows:
+                    rows = weigh_observed(rows)
+                    if not rows.weight_sum > 0.0:
+                        raise ValueError("Input X contains NaN only, rows of weight 0 aside")
                 rows, patterns = find_patterns(rows)
         require_moderate(columns, rows)
         return TrainingRows(rows, columns, patterns)

@@ -4,8 +4,9 @@
     maximum a posteriori  value = sum log p(x; theta) + log p(theta)
     mean field            value = sum log sum_k exp(E log p(x, k)) - KL(q(theta), p(theta))
 
-The last is the complete evidence lower bound; with one component it is the log evidence. It and
-the log posterior hold all constants, so they compare priors and numbers of components.
+The last is the complete evidence lower bound; with one component it is the log evidence. It holds
+all constants, so it compares priors and numbers of components. The log posterior does too, but it
+is a density of the parameters: numbers of components are compared in the units of X.
 """
 
 from dataclasses import dataclass

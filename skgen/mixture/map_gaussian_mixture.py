@@ -202,6 +202,12 @@ class MAPGaussianMixture(MixtureEstimator):
         annihilated = np.flatnonzero(params.weights == 0.0)
         return super()._attributes(model, params) | priors | {"annihilated_": annihilated}
 
+    def _over(self, columns, structure, params):
+        other = super()._over(columns, structure, params)
+        # A weight may also vanish because a component explains the values given so badly.
+        other.annihilated_ = self.annihilated_.copy()
+        return other
+
     def _objectives(self, history, weight):
         return [weight * value for value in history]
 

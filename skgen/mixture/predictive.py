@@ -7,7 +7,7 @@ with t_k = nu_k, for "spherical" a d-variate distribution with t_k = nu_k. Exact
 posterior. Bishop (2006), 10.81 to 10.83.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import gammaln
@@ -21,7 +21,7 @@ from skgen.mixture.conditioning import (
     marginal,
     normalized,
 )
-from skgen.mixture.model import log_sums
+from skgen.mixture.model import block_responsibilities, log_sums
 
 
 def student_degrees(structure, params):
@@ -38,14 +38,63 @@ def log_densities(rows, structure, params, prepared):
 
 
 def _log_densities(block, arguments):
-    structure, params, prepared = arguments
+    return log_sums(log_joint(block, *arguments))[0]
+
+
+def log_joint(block, structure, params, prepared):
+    """log E[pi_k] t(x_o; k) of the rows of a block (b, k)."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         if structure.name == "diag":
             joint = product_log_joint(np.asarray(block.X, dtype=np.float64), params)
         else:
             joint = student_log_joint(structure, params, *distances(block, prepared))
-        joint = np.log(params.weights) + joint
-    return log_sums(joint)[0]
+        return np.log(params.weights) + joint
+
+
+@dataclass(frozen=True)
+class Imputation:
+    """p(component | x_o) under the predictive, and the spread of t distributions given x_o.
+
+    Given x_o, x_u has t + |o| degrees of freedom and a scale that grows with the distance of x_o
+    (t and scale as for "diag" do not change: its features are independent within a component).
+    """
+
+    structure: type
+    params: object
+    prepared: object
+
+    def memberships(self, block):
+        joint = log_joint(block, self.structure, self.params, self.prepared)
+        with np.errstate(over="ignore"):
+            shares = np.exp(log_sums(joint)[1])
+        far = ~np.isfinite(shares).all(axis=1) | ~(shares.sum(axis=1) > 0.5)
+        shares[far] = block_responsibilities(block, self.prepared)[far]
+        return shares
+
+    def spread(self, rows, component, random_state):
+        params, t = self.params, student_degrees(self.structure, self.params)
+        degrees = np.broadcast_to(params.degrees_of_freedom, len(t))
+        b = params.mean_precision
+        scale = (degrees * (b + 1.0) / b)[component]
+        if self.structure.name == "diag":
+            chi = random_state.chisquare(t[component, None], size=rows.X.shape)
+            return np.sqrt(scale[:, None] / chi)
+        distance, observed = np.empty((rows.n_rows, len(t))), np.empty((rows.n_rows, 1))
+        rows.map(_marginal_distances, self.prepared, distance)
+        rows.map(_observed_cells, self.prepared, observed)
+        distance = np.take_along_axis(distance, component[:, None], axis=1)[:, 0]
+        with np.errstate(over="ignore"):
+            grown = 1.0 + distance * (b / (b + 1.0) / degrees)[component]
+        chi = random_state.chisquare(t[component] + observed[:, 0])
+        return np.sqrt(scale * np.minimum(grown, np.finfo(np.float64).max / 1e10) / chi)[:, None]
+
+
+def _marginal_distances(block, prepared):
+    return missing.marginal_distances(block, prepared.completion)[0]
+
+
+def _observed_cells(block, prepared):
+    return missing.n_observed(block, prepared.completion)[:, None]
 
 
 def distances(block, prepared):

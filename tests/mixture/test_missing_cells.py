@@ -4,6 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.datasets import load_digits, load_iris
 
 from skgen.mixture import BayesianGaussianMixture, GaussianMixture, MAPGaussianMixture
@@ -91,6 +92,23 @@ def build_with(kind, prior, n_iter):
     return with_prior(kind, prior, 3, max_iter=n_iter)
 
 
+def weight_of_observed(X, weight=None):
+    """A posterior does not count rows without any cell."""
+    weight = np.ones(len(X)) if weight is None else weight
+    return np.where(np.isnan(X).all(axis=1), 0.0, weight)
+
+
+@every_structure
+def test_rows_without_any_cell_leave_a_posterior_alone(structure):
+    X = holes(overlapping(n=60, d=3, k=3))
+    X = X[~np.isnan(X).all(axis=1)]
+    fitted = build(BayesianGaussianMixture, 3, structure).fit(X)
+    more = np.r_[X, np.full((20, 3), np.nan)]
+    other = build(BayesianGaussianMixture, 3, structure).fit(more)
+    assert other.lower_bound_ == pytest.approx(fitted.lower_bound_, rel=1e-12)
+    np.testing.assert_allclose(other.weights_, fitted.weights_, rtol=1e-12)
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("sticks", [False, True])
 @every_structure
@@ -103,7 +121,9 @@ def test_mean_field_iterations_equal_the_naive_ones(structure, sticks, weighted)
             build_with(BayesianGaussianMixture, prior, n).fit(X, sample_weight=weight)
             for n in (n_iter, n_iter + 1)
         )
-        value, q = reference.mean_field_iteration(X, Posterior.of(before, prior), weight)
+        value, q = reference.mean_field_iteration(
+            X, Posterior.of(before, prior), weight_of_observed(X, weight)
+        )
         found = Posterior.of(then, prior)
         for name in ("concentration", "precision", "means", "freedom", "scale"):
             np.testing.assert_allclose(
@@ -116,7 +136,7 @@ def test_mean_field_iterations_equal_the_naive_ones(structure, sticks, weighted)
 def test_mean_field_iterations_in_float32_equal_the_naive_ones(structure):
     X, prior = problem().astype(np.float32), some_prior(structure, 3)
     before, then = (build_with(BayesianGaussianMixture, prior, n).fit(X) for n in (3, 4))
-    _, q = reference.mean_field_iteration(X, Posterior.of(before, prior))
+    _, q = reference.mean_field_iteration(X, Posterior.of(before, prior), weight_of_observed(X))
     assert then.means_.dtype == np.float32
     np.testing.assert_allclose(then.means_, q.means, rtol=2e-5, atol=2e-5)
     np.testing.assert_allclose(
@@ -422,11 +442,32 @@ def test_imputed_cells_are_conditional_means(kind, structure):
 @pytest.mark.parametrize("sticks", [False, True])
 @every_structure
 def test_cells_imputed_by_mean_field_are_conditional_means(structure, sticks):
+    """Of the predictive, as `conditional` has it."""
     X, prior = problem(), some_prior(structure, 3, sticks=sticks)
     fitted = with_prior(BayesianGaussianMixture, prior, 3).fit(X)
-    known = completed(fitted, X, prior)
-    expected = np.einsum("ik,ikj->ij", known.responsibilities, known.filled)
-    np.testing.assert_allclose(fitted.impute(X), expected, rtol=1e-9, atol=1e-9)
+    filled = fitted.impute(X)
+    for row, found in zip(X, filled, strict=True):
+        known, holes_ = np.flatnonzero(~np.isnan(row)), np.flatnonzero(np.isnan(row))
+        if len(known) and len(holes_):
+            others = fitted.conditional(known, row[known])
+            expected = others.weights_ @ others.means_
+            np.testing.assert_allclose(found[holes_], expected, rtol=1e-8, atol=1e-8)
+    empty = np.isnan(X).all(axis=1)
+    expected = fitted.weights_ @ fitted.means_
+    np.testing.assert_allclose(filled[empty], np.tile(expected, (empty.sum(), 1)), rtol=1e-9)
+
+
+@every_structure
+def test_draws_of_mean_field_follow_the_conditional_predictive(structure):
+    """Few rows, so that the t distributions show: Kolmogorov and Smirnov, alpha 1e-6 each."""
+    X = overlapping(n=24, d=3, k=2)
+    fitted = build(BayesianGaussianMixture, 2, structure, max_iter=30).fit(X)
+    row = np.array([[np.nan, 0.4, np.nan]])
+    drawn = fitted.impute(np.repeat(row, 20_000, axis=0), random_state=3)[:, [0, 2]]
+    others = fitted.conditional([1], [0.4]).set_params(random_state=5)
+    sampled = others.sample(20_000)[0]
+    for direction in ([1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [1.0, -1.0]):
+        assert stats.ks_2samp(drawn @ direction, sampled @ direction).pvalue > 1e-6
 
 
 @every_class
