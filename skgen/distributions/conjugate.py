@@ -18,7 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaln, digamma, gammaln
 
-from skgen.distributions.gaussian import LOG_TWO_PI, STRUCTURES, TINY_COUNT, GaussianParams
+from skgen.distributions.gaussian import (
+    LOG_TWO_PI,
+    STRUCTURES,
+    TINY_COUNT,
+    GaussianParams,
+    MixtureMoments,
+)
 
 LOG_TWO = float(np.log(2.0))
 LOG_PI = float(np.log(np.pi))
@@ -65,6 +71,12 @@ class GaussianPrior:
             precisions.marginal_degrees(self.degrees_of_freedom, dropped),
             precisions.select(self.covariance, columns),
         )
+
+
+def no_prior(structure, d):
+    """A `GaussianPrior` that adds nothing to moments."""
+    precisions = PRECISIONS[structure.name]
+    return GaussianPrior(0.0, np.zeros(d), -precisions.dimension(d) - 1.0, np.zeros(()))
 
 
 @dataclass(frozen=True)
@@ -133,6 +145,16 @@ class FullPrecisions:
         return weight[:, None, None] * deviation[:, :, None] * deviation[:, None, :]
 
     @staticmethod
+    def isotropic(amount, d):
+        """A scale with `amount` on its diagonal."""
+        return np.asarray(amount)[..., None, None] * np.eye(d)
+
+    @staticmethod
+    def scatter(scale, d):
+        """A scatter as structures add it up, from a scale without prior."""
+        return scale
+
+    @staticmethod
     def log_det(factors, d):
         """log |precision| per Wishart distribution."""
         return 2.0 * np.log(np.diagonal(factors, axis1=-2, axis2=-1)).sum(axis=-1)
@@ -198,6 +220,14 @@ class DiagonalPrecisions:
         return weight[:, None] * deviation**2
 
     @staticmethod
+    def isotropic(amount, d):
+        return amount[:, None]
+
+    @staticmethod
+    def scatter(scale, d):
+        return np.maximum(scale, 0.0)
+
+    @staticmethod
     def log_det(factors, d):
         return 2.0 * np.log(factors)
 
@@ -237,6 +267,15 @@ class SphericalPrecisions(DiagonalPrecisions):
     @staticmethod
     def outer(weight, deviation):
         return weight * (deviation**2).sum(axis=1)
+
+    @staticmethod
+    def isotropic(amount, d):
+        return amount
+
+    @staticmethod
+    def scatter(scale, d):
+        # Only the sum over the features counts.
+        return np.repeat(np.maximum(scale, 0.0)[:, None] / d, d, axis=1)
 
     @staticmethod
     def per_component(values, d):
@@ -288,6 +327,40 @@ def mode(structure, prior, concentration, moments, floor, scatter):
         weights[moments.count.argmax()] = 1.0
     factors = structure.factor(covariances, moments.count)
     return GaussianParams(weights / weights.sum(), means, covariances, factors)
+
+
+def moments_behind(structure, prior, means, covariances, degrees, count, floor):
+    """The rows' moments that led to these means and covariances, about the rows' means.
+
+    `degrees` is what the scale was divided by. Inverts `mode` and `posterior`.
+    """
+    precisions = PRECISIONS[structure.name]
+    d = means.shape[1]
+    present = count > 0.0
+    share = np.divide(prior.mean_precision, count, out=np.zeros(len(count)), where=present)
+    row_means = means + share[:, None] * (means - prior.mean)
+    between = prior.mean_precision * count / (prior.mean_precision + count + TINY_COUNT)
+    scale = covariances * precisions.spread(degrees) - prior.covariance
+    scale = scale - precisions.outer(between, row_means - prior.mean)
+    scale = scale - precisions.isotropic(floor * precisions.degrees(count, d), d)
+    return MixtureMoments(
+        float(count.sum()),
+        0.0,
+        count,
+        np.zeros_like(means),
+        precisions.scatter(scale, d),
+        row_means,
+        structure.name == "tied",
+    )
+
+
+def mode_degrees(structure, prior, count, d):
+    """What `mode` divides a scale by."""
+    precisions = PRECISIONS[structure.name]
+    own = prior.degrees_of_freedom + precisions.dimension(d) + 1.0
+    if prior.mean_precision > 0.0:
+        own = own + precisions.degrees(np.ones(len(count)), d)
+    return own + precisions.degrees(count, d)
 
 
 def log_prior(structure, prior, concentration, params):

@@ -111,6 +111,8 @@ class MixtureEstimator(MixtureAnswers, Estimator):
     def partial_fit(self, X, y=None, sample_weight=None, batch=None):
         """Continue from the last parameters with new rows; the first call fits the rows it gets.
 
+        Rows that `fit` was given count as one block.
+
         Without `batch` this is a step of stepwise EM (Cappe and Moulines 2009; for a posterior it
         is stochastic variational inference, Hoffman et al. 2013): the expected moments per row
         become (1 - g) times the old plus g times those of X, g = (t + learning_offset) ^
@@ -137,6 +139,9 @@ class MixtureEstimator(MixtureAnswers, Estimator):
             Also where named and unnamed rows are mixed.
         """
         stream = getattr(self, "_stream", None)
+        fitted = getattr(self, "_fitted_rows", None)
+        if stream is None and fitted is not None:
+            stream = self._resumed_stream(fitted)
         streaming.check_batch(batch, stream)
         if stream is None:
             training, model = self._fit(X, y, sample_weight)
@@ -146,7 +151,7 @@ class MixtureEstimator(MixtureAnswers, Estimator):
             with one_blas_thread(rows):
                 training = self._training(rows, begun=True)
             stream, history = dict(stream), self.objective_history_
-            model = self._streamed_model(stream, training)
+            model = self._streamed_model(stream, training.rows.dtype, training.patterns)
         with one_blas_thread(training.rows):
             params = self._fitted_params()
             model = penalize_material_floor(model, params)
@@ -172,16 +177,22 @@ class MixtureEstimator(MixtureAnswers, Estimator):
         self.lower_bounds_ = bounds
         self.objective_history_ = [*history, *self._objectives([value], weight)]
         self._stream = stream
+        del self._fitted_rows
         return self
 
-    def _streamed_model(self, stream, training):
+    def _resumed_stream(self, fitted):
+        """The stream that the rows of `fit` began."""
+        model = self._streamed_model(fitted, self.means_.dtype, None)
+        return streaming.resume(model, self._fitted_params(), fitted["weight"])
+
+    def _streamed_model(self, stream, dtype, patterns):
         """The EM model of a stream that has begun, for other rows."""
         return MixtureModel(
             STRUCTURES[self.covariance_type],
-            training.rows.dtype,
+            dtype,
             self._fitted_inference(),
             stream["floor"],
-            patterns=training.patterns,
+            patterns=patterns,
             scale=stream["scale"],
         )
 
@@ -414,6 +425,7 @@ class MixtureEstimator(MixtureAnswers, Estimator):
         self.lower_bounds_ = list(solution.history)
         self.objective_history_ = self._objectives(solution.history, weight)
         self.stop_reason_ = solution.reason
+        self._fitted_rows = {"weight": weight, "floor": model.floor, "scale": model.scale}
         self.__dict__.pop("_stream", None)
 
     def _objectives(self, history, weight):

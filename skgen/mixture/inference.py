@@ -44,6 +44,20 @@ class MaximumLikelihood:
             structure.factor(covariances, moments.count),
         )
 
+    def moments(self, structure, params, weight, floor):
+        """Moments of rows of that weight from which `update` makes these parameters."""
+        d = params.means.shape[1]
+        count = weight * params.weights
+        return conjugate.moments_behind(
+            structure,
+            conjugate.no_prior(structure, d),
+            params.means,
+            params.covariances,
+            conjugate.PRECISIONS[structure.name].degrees(count, d),
+            count,
+            floor,
+        )
+
     @staticmethod
     def order(count):
         """The order that `update` brings components into, None for the one they have."""
@@ -72,6 +86,15 @@ class MaximumPosterior(MaximumLikelihood):
     def update(self, structure, moments, floor, scatter):
         return conjugate.mode(structure, self.prior, self.concentration, moments, floor, scatter)
 
+    def moments(self, structure, params, weight, floor):
+        alive, extra = params.weights > 0.0, self.concentration - 1.0
+        count = params.weights * (weight + extra * alive.sum()) - extra * alive
+        count = np.maximum(count, 0.0)
+        degrees = conjugate.mode_degrees(structure, self.prior, count, params.means.shape[1])
+        return conjugate.moments_behind(
+            structure, self.prior, params.means, params.covariances, degrees, count, floor
+        )
+
 
 @dataclass(frozen=True)
 class MeanField:
@@ -91,6 +114,17 @@ class MeanField:
     def update(self, structure, moments, floor, scatter):
         return conjugate.posterior(
             structure, self.prior, self.weight_prior, moments, floor, scatter
+        )
+
+    def moments(self, structure, params, weight, floor):
+        return conjugate.moments_behind(
+            structure,
+            self.prior,
+            params.means,
+            params.covariances,
+            params.degrees_of_freedom,
+            params.count,
+            floor,
         )
 
     def order(self, count):

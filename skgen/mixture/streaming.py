@@ -17,7 +17,7 @@ from numbers import Integral
 
 import numpy as np
 
-from skgen.distributions.gaussian import MixtureMoments, expected_log_joint
+from skgen.distributions.gaussian import TINY_COUNT, MixtureMoments, expected_log_joint
 from skgen.distributions.missing import with_own_scatter
 from skgen.mixture.model import total_scatter
 
@@ -41,6 +41,7 @@ def check_batch(batch, stream):
             f"batch={batch!r} must be None, an int or a str, not {type(batch).__name__}"
         )
     if stream is not None and named != ("batches" in stream):
+        # Rows of `fit` have no name either.
         raise ValueError(
             f"batch={batch!r}, but the rows before came {'without' if named else 'with'} a batch"
             " name; name all of them or none (fit starts anew)"
@@ -50,6 +51,15 @@ def check_batch(batch, stream):
 def begin(model):
     """The stream before its first block."""
     return {"steps": 0, "weight": 0.0, "floor": model.floor, "scale": model.scale}
+
+
+def resume(model, params, weight):
+    """The stream of rows that were fitted together before: their moments are one block's."""
+    moments = model.inference.moments(model.structure, params, weight, model.floor)
+    stream = begin(model)
+    per_row = moments.scaled(1.0 / max(moments.weight, TINY_COUNT))
+    stream.update(steps=1, weight=weight, moments=stored(per_row))
+    return stream
 
 
 def own_moments(model, params, rows):

@@ -346,7 +346,9 @@ def test_named_batches_end_where_the_whole_does(kind, structure, missing):
         found, expected = (np.sort(getattr(m, name), axis=0) for m in (mixture, whole))
         np.testing.assert_allclose(found, expected, atol=1e-5)
     if kind is BayesianGaussianMixture:
-        exact = reference.bound(X, Posterior.of(mixture, prior))
+        # A posterior does not count rows without any cell.
+        weight = 1.0 - np.isnan(X).all(axis=1)
+        exact = reference.bound(X, Posterior.of(mixture, prior), weight)
         assert mixture.lower_bound_ == pytest.approx(exact, rel=1e-8)
 
 
@@ -459,3 +461,39 @@ def test_float32_blocks_stay_float32(kind, named):
         X = overlapping(n=60, d=2, k=2, seed=t).astype(np.float32).astype(np.float64)
         double.partial_fit(X, batch=t if named else None)
     np.testing.assert_allclose(mixture.means_, double.means_, rtol=1e-3, atol=1e-3)
+
+
+@every_class
+@every_structure
+def test_rows_of_a_fit_are_the_first_block(kind, structure):
+    """What is known of them is read back from the parameters."""
+    X = overlapping(n=300, d=3, k=3)
+    arguments = {"max_iter": 200, "tol": 1e-9 if kind is not BayesianGaussianMixture else 1e-6}
+    fitted = build(kind, 3, structure, **arguments).fit(X[:200])
+    streamed = build(kind, 3, structure, **arguments).partial_fit(X[:200])
+    for mixture in (fitted, streamed):
+        mixture.partial_fit(X[200:])
+    # The stream has made one more step before.
+    for name in ("weights_", "means_", "covariances_"):
+        np.testing.assert_allclose(
+            getattr(fitted, name), getattr(streamed, name), rtol=1e-3, atol=1e-3, err_msg=name
+        )
+    with pytest.raises(ValueError, match="batch"):
+        build(kind, 3, structure).fit(X).partial_fit(X, batch="a")
+
+
+@every_class
+@every_structure
+@pytest.mark.parametrize("floor", [0.0, 1e-3])
+def test_moments_of_a_fit_are_read_back_exactly(kind, structure, floor):
+    X = overlapping(n=300, d=3, k=3)
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, size=300)
+    fitted = build(kind, 3, structure, reg_covar=floor).fit(X, sample_weight=weight)
+    model = fitted._streamed_model(fitted._fitted_rows, np.dtype(np.float64), None)
+    before = fitted._fitted_params()
+    moments = model.inference.moments(model.structure, before, weight.sum(), model.floor)
+    after = model.m_step(before, moments)
+    for name in ("weights", "means", "covariances", "factors"):
+        np.testing.assert_allclose(
+            getattr(after, name), getattr(before, name), rtol=1e-9, atol=1e-9, err_msg=name
+        )
