@@ -259,8 +259,8 @@ class MixtureAnswers(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityM
             NaN marks a missing cell.
         random_state : int, RandomState or None, default=None
             None fills in conditional means, sum_k p(k | x_o) E[x_u | x_o, k]; anything else draws
-            a component and then the cells from their conditional distribution, at the fitted means
-            and covariances.
+            a component and then the cells from their conditional distribution, that of the
+            density that `score_samples` returns.
 
         Returns
         -------
