@@ -102,6 +102,7 @@ class MixtureProblem:
         return {
             "weights_": self.weights.copy(),
             "weight_concentration_": 1.0 / k + counts,
+            "mean_precision_prior_": 1.0,
             "mean_precision_": 1.0 + counts,
             "means_": self.means.copy(),
             "degrees_of_freedom_": d + counts,
