@@ -207,7 +207,7 @@ class Anderson(Extrapolation):
     # Directions in which the differences are shorter than this share are noise.
     CUT = 1e-5
     # A leap was right when r is forecast up to these shares of what it was: longer, shorter.
-    GOOD, BAD = 0.5, 1.0
+    GOOD, BAD = 0.25, 1.0
 
     def __init__(self, model):
         super().__init__(model)
