@@ -134,9 +134,9 @@ class Squarem(Extrapolation):
     """
 
     # Largest entry of a leap beyond the last step, in packed units.
-    RADIUS = 0.3
+    RADIUS = 0.6
     # Largest a at first, and its factor when it was taken and right.
-    LENGTH = 16.0
+    LENGTH = 4.0
     LENGTH_GROWTH = 4.0
 
     def __init__(self, model):
