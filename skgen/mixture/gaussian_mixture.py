@@ -47,8 +47,10 @@ class GaussianMixture(MixtureEstimator):
         1 logs every `verbose_interval` iterations, 2 logs the objective too, to logger "skgen".
     verbose_interval : int, default=10
     acceleration : {"squarem", "anderson"} or None, default=None
-        Extrapolate from EM's steps; a step that gains less than EM's would is not taken. Worth it
-        where components overlap and EM needs hundreds of iterations.
+        Leap to where many steps of EM lead, once a run is near its limit; a leap that gains less
+        than the next step would is not taken. Worth it where components overlap and EM needs
+        hundreds of iterations; "anderson" needs fewer. Of random problems about one in a
+        hundred ends in another limit than EM's, not always a better one.
     learning_decay, learning_offset : float, default=0.6, 2.0
         Step size (t + offset) ^ -decay of `partial_fit` after t blocks; decay in (0.5, 1], offset
         >= 1.

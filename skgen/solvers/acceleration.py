@@ -134,7 +134,7 @@ class Squarem(Extrapolation):
     """
 
     # Largest entry of a leap beyond the last step, in packed units.
-    RADIUS = 0.6
+    RADIUS = 0.3
     # Largest a at first, and its factor when it was taken and right.
     LENGTH = 4.0
     LENGTH_GROWTH = 4.0
@@ -178,13 +178,13 @@ class Squarem(Extrapolation):
         if self.long:
             self.length *= self.LENGTH_GROWTH
         if self.far:
-            self.radius *= 2.0
+            self.radius *= 4.0
 
     def shrink(self):
         if self.long:
             self.length = max(0.5 * self.length, 2.0)
         if self.far:
-            self.radius *= 0.25
+            self.radius *= 0.5
 
 
 class Anderson(Extrapolation):

@@ -84,7 +84,7 @@ def em(model, params, rows, monitor, acceleration=None):
                     previous, params = params, model.m_step(params, statistic)
                 except ValueError as error:
                     failure = error
-            if scheme is not None:
+            if scheme is not None and failure is None:
                 place = place_of(model, previous, params, value, statistic)
         else:
             least = monitor.latest if best is None else -inf
