@@ -497,3 +497,17 @@ def test_moments_of_a_fit_are_read_back_exactly(kind, structure, floor):
         np.testing.assert_allclose(
             getattr(after, name), getattr(before, name), rtol=1e-9, atol=1e-9, err_msg=name
         )
+
+
+@every_structure
+def test_components_without_rows_survive_a_fit_that_goes_on(structure):
+    """Their covariances are the prior's alone; what rounding leaves of it is no row."""
+    for seed in range(10):
+        X = overlapping(n=100, d=3, k=3, seed=seed)
+        start = {"weights_init": [1.0, 0.0, 0.0], "means_init": X[:3], "max_iter": 5}
+        mixture = build(MAPGaussianMixture, 3, structure, **start).fit(X)
+        before = mixture.covariances_[1:].copy()
+        mixture.partial_fit(X)
+        assert mixture.weights_.tolist() == [1.0, 0.0, 0.0]
+        if structure != "tied":
+            np.testing.assert_allclose(mixture.covariances_[1:], before, rtol=1e-9)
