@@ -41,10 +41,9 @@ def check_batch(batch, stream):
             f"batch={batch!r} must be None, an int or a str, not {type(batch).__name__}"
         )
     if stream is not None and named != ("batches" in stream):
-        # Rows of `fit` have no name either.
         raise ValueError(
             f"batch={batch!r}, but the rows before came {'without' if named else 'with'} a batch"
-            " name; name all of them or none (fit starts anew)"
+            " name; name all of them or none (those of fit have none; a clone starts anew)"
         )
 
 

@@ -511,3 +511,26 @@ def test_components_without_rows_survive_a_fit_that_goes_on(structure):
         assert mixture.weights_.tolist() == [1.0, 0.0, 0.0]
         if structure != "tied":
             np.testing.assert_allclose(mixture.covariances_[1:], before, rtol=1e-9)
+
+
+@every_class
+@pytest.mark.parametrize(
+    "other",
+    [{"covariance_type": "tied"}, {"covariance_type": "diag"}, {"n_components": 2}],
+    ids=str,
+)
+def test_a_fit_of_another_model_is_not_continued(kind, other):
+    """The parameter is named, even where shapes agree: k = d."""
+    X = overlapping(n=90, d=3, k=3)
+    (name,) = other
+    streamed = build(kind, 3, "full").partial_fit(X).set_params(**other)
+    fitted = build(kind, 3, "full").fit(X).set_params(**other)
+    warm = build(kind, 3, "full", warm_start=True).fit(X).set_params(**other)
+    for continued in (streamed.partial_fit, fitted.partial_fit, warm.fit):
+        with pytest.raises(ValueError, match=f"{name}.*clone"):
+            continued(X)
+    with pytest.raises(ValueError, match=r"features in X: 2 .* 3;"):
+        build(kind, 3, warm_start=True).fit(X).fit(X[:, :2])
+    diagonal = build(kind, 3, "diag").partial_fit(X).set_params(covariance_type="tied")
+    with pytest.raises(ValueError, match=r"covariance_type: 'tied' .* 'diag'"):
+        diagonal.partial_fit(X)
