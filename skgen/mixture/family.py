@@ -230,7 +230,7 @@ class MixtureEstimator(MixtureAnswers, Estimator):
             )
             solutions = self._runs(task, model, training, given, continued, n_init)
             best = first_best(solutions)
-        self._set_fitted(model, best, rows.weight_sum)
+        self._set_fitted(model, best, training.rows.weight_sum)
         if not best.converged and self.max_iter > 0 and "callback" not in best.reason:
             warn_convergence(
                 "Best performing initialization did not converge. Try different init parameters,"

@@ -534,3 +534,16 @@ def test_a_fit_of_another_model_is_not_continued(kind, other):
     diagonal = build(kind, 3, "diag").partial_fit(X).set_params(covariance_type="tied")
     with pytest.raises(ValueError, match=r"covariance_type: 'tied' .* 'diag'"):
         diagonal.partial_fit(X)
+
+
+@every_structure
+def test_rows_without_cells_do_not_count_in_what_goes_on(structure):
+    X = overlapping(n=90, d=3, k=3)
+    empty = np.full((60, 3), np.nan)
+    fits = [
+        build(BayesianGaussianMixture, 3, structure).fit(np.vstack(rows))
+        for rows in ([X, X[:1] * np.nan], [X, empty])
+    ]
+    for fitted in fits:
+        fitted.partial_fit(X)
+    np.testing.assert_allclose(fits[0].degrees_of_freedom_, fits[1].degrees_of_freedom_)
