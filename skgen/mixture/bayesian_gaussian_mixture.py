@@ -251,7 +251,7 @@ default="dirichlet_process"
 
     def _refined(self, solution, model, training, run, report):
         """The run without components that are not needed, where the bound allows."""
-        if self.prune_threshold is None or solution.failure is not None:
+        if self.prune_threshold is None or not solution.converged:
             return solution
         keep = solution.params.weights >= self.prune_threshold
         if keep.all() or not keep.any():

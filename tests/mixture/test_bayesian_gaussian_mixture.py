@@ -546,3 +546,32 @@ def test_bad_priors_are_refused_by_name(structure, name, value):
     with pytest.raises(ValueError, match=words.get(name, name)):
         mixture.fit(X)
     assert not hasattr(mixture, "means_")
+
+
+# Components that are not needed ------------------------------------------------------------------
+
+
+@both_kinds
+@every_structure
+def test_small_components_are_removed_once_converged(structure, sticks):
+    X = separated(n=240, d=2, k=3)
+    arguments = {
+        "n_components": 8,
+        "covariance_type": structure,
+        "weight_concentration_prior_type": KINDS[not sticks],
+        "weight_concentration_prior": 1e-2,
+        "max_iter": 500,
+        "random_state": 0,
+    }
+    whole = BayesianGaussianMixture(**arguments).fit(X)
+    pruned = BayesianGaussianMixture(**arguments, prune_threshold=0.01).fit(X)
+    assert len(pruned.weights_) == (whole.weights_ >= 0.01).sum() < 8
+    assert pruned.lower_bound_ >= whole.lower_bound_
+    assert pruned.converged_
+    assert "prune_threshold" in pruned.stop_reason_
+    assert pruned.predict_proba(X).shape == (240, len(pruned.weights_))
+    # A run that was ended from outside is left as it is.
+    ended = BayesianGaussianMixture(**arguments, prune_threshold=0.1)
+    ended.set_params(max_iter=2, tol=0.0).fit(X)
+    assert ended.weights_.min() < 0.1
+    assert (len(ended.weights_), ended.n_iter_) == (8, 2)
