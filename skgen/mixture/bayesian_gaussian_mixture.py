@@ -11,7 +11,7 @@ from numbers import Real
 
 import numpy as np
 
-from skgen.base import Interval, StrOptions
+from skgen.base import Interval, StrOptions, check_is_fitted
 from skgen.distributions.conjugate import (
     WEIGHT_PRIORS,
     GaussianPrior,
@@ -318,6 +318,7 @@ default="dirichlet_process"
         -------
         mixture : fitted GaussianMixture
         """
+        check_is_fitted(self, "means_")
         names = GaussianMixture().get_params().keys() & self.get_params().keys()
         given_here = {name: value for name, value in self.get_params().items() if name in names}
         mixture = GaussianMixture(**given_here | {"n_components": len(self.weights_)})

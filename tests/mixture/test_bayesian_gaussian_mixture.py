@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.special import logsumexp
+from sklearn.exceptions import NotFittedError
 from sklearn.mixture import BayesianGaussianMixture as PeerMixture
 
 from skgen.mixture import BayesianGaussianMixture, GaussianMixture
@@ -348,6 +349,8 @@ def test_gaussian_mixture_at_the_posterior_means(structure, sticks):
     np.testing.assert_allclose(plain.means_, fitted.means_, rtol=1e-12)
     joint = reference.e_step(X, structure, plain.weights_, plain.means_, plain.covariances_)
     np.testing.assert_allclose(plain.score_samples(X), joint.log_norm, rtol=1e-9)
+    with pytest.raises(NotFittedError):
+        BayesianGaussianMixture().as_gaussian_mixture()
     # A posterior of many rows is its mean.
     rows = np.tile(X, (2000, 1))
     many = fit(some_prior(structure, 3, sticks=sticks), 2, X, np.full(60, 1e7), max_iter=10)
