@@ -99,15 +99,17 @@ def memoize(stream, model, params, rows, batch):
     total, entropies = None, 0.0
     for kept in batches.values():
         part = restored(kept).about(moments.origin, model.structure)
-        total = part if total is None else total.merge(part)
+        # The copy is what merges change.
+        total = part.scaled(1.0) if total is None else total.merge(part)
         entropies += kept["entropy"]
     # An M-step that renames components would leave the batches behind.
     order = model.inference.order(total.count)
-    total = total.reordered(order)
-    batches = {
-        name: {**stored(restored(kept).reordered(order)), "entropy": kept["entropy"]}
-        for name, kept in batches.items()
-    }
+    if order is not None and (np.diff(order) < 0).any():
+        total = total.reordered(order)
+        batches = {
+            name: {**stored(restored(kept).reordered(order)), "entropy": kept["entropy"]}
+            for name, kept in batches.items()
+        }
     params = model.m_step(params, total)
     value = log_joint(model, params, total) + entropies + model.regularizer(params)
     stream.update(steps=stream["steps"] + 1, weight=total.weight, batches=batches)
@@ -134,13 +136,13 @@ def stored(moments):
 
 
 def restored(kept):
-    """`MixtureMoments` from `stored`."""
+    """`MixtureMoments` from `stored`, whose arrays they share."""
     return MixtureMoments(
         kept["weight"],
         0.0,
-        kept["count"].copy(),
-        kept["shift"].copy(),
-        kept["scatter"].copy(),
+        kept["count"],
+        kept["shift"],
+        kept["scatter"],
         kept["origin"],
         kept["pooled"],
     )
