@@ -30,6 +30,8 @@ LOG_TWO = float(np.log(2.0))
 LOG_PI = float(np.log(np.pi))
 # A weight of zero counts as this in the density of a Dirichlet prior.
 SMALLEST_WEIGHT = float(np.nextafter(0.0, 1.0))
+# Rows of a smaller share of the degrees of freedom are lost to rounding.
+NEGLIGIBLE = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -335,14 +337,17 @@ def moments_behind(structure, prior, means, covariances, degrees, count, floor):
     `degrees` is what the scale was divided by. Inverts `mode` and `posterior`.
     """
     precisions = PRECISIONS[structure.name]
-    d = means.shape[1]
-    present = count > 0.0
+    d, pooled = means.shape[1], structure.name == "tied"
+    # Of fewer rows nothing but the prior's rounding is left.
+    present = count > NEGLIGIBLE * np.asarray(degrees)
     share = np.divide(prior.mean_precision, count, out=np.zeros(len(count)), where=present)
     row_means = means + share[:, None] * (means - prior.mean)
     between = prior.mean_precision * count / (prior.mean_precision + count + TINY_COUNT)
     scale = covariances * precisions.spread(degrees) - prior.covariance
     scale = scale - precisions.outer(between, row_means - prior.mean)
     scale = scale - precisions.isotropic(floor * precisions.degrees(count, d), d)
+    if not pooled:
+        scale = np.where(precisions.spread(present), scale, 0.0)
     return MixtureMoments(
         float(count.sum()),
         0.0,
@@ -350,7 +355,7 @@ def moments_behind(structure, prior, means, covariances, degrees, count, floor):
         np.zeros_like(means),
         precisions.scatter(scale, d),
         row_means,
-        structure.name == "tied",
+        pooled,
     )
 
 

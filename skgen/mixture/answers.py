@@ -211,9 +211,10 @@ class MixtureAnswers(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityM
         total = weighted_sum(rows, EVALUATIONS["log_norm"](rows, prepared))
         return -2.0 * total + self._n_parameters() * price(rows.weight_sum)
 
-    def _n_parameters(self):
-        """Free parameters p of the model."""
+    def _n_parameters(self, absent=0):
+        """Free parameters p of the model, `absent` components aside."""
         k, d = self.means_.shape
+        k -= absent
         return STRUCTURES[self.covariance_type].n_parameters(k, d) + k * d + k - 1
 
     def sample(self, n_samples=1):

@@ -11,7 +11,7 @@ from numbers import Real
 
 import numpy as np
 
-from skgen.base import Interval, StrOptions
+from skgen.base import Interval, StrOptions, check_is_fitted
 from skgen.distributions.conjugate import (
     WEIGHT_PRIORS,
     GaussianPrior,
@@ -255,7 +255,7 @@ default="dirichlet_process"
 
     def _refined(self, solution, model, training, run, report):
         """The run without components that are not needed, where the bound allows."""
-        if self.prune_threshold is None or solution.failure is not None:
+        if self.prune_threshold is None or not solution.converged:
             return solution
         keep = solution.params.weights >= self.prune_threshold
         if keep.all() or not keep.any():
@@ -322,6 +322,7 @@ default="dirichlet_process"
         -------
         mixture : fitted GaussianMixture
         """
+        check_is_fitted(self, "means_")
         names = GaussianMixture().get_params().keys() & self.get_params().keys()
         given_here = {name: value for name, value in self.get_params().items() if name in names}
         mixture = GaussianMixture(**given_here | {"n_components": len(self.weights_)})

@@ -140,6 +140,8 @@ class MixtureEstimator(MixtureAnswers, Estimator):
         """
         stream = getattr(self, "_stream", None)
         fitted = getattr(self, "_fitted_rows", None)
+        if stream is not None or fitted is not None:
+            self._require_same_model(self.n_features_in_)
         if stream is None and fitted is not None:
             stream = self._resumed_stream(fitted)
         streaming.check_batch(batch, stream)
@@ -209,11 +211,13 @@ class MixtureEstimator(MixtureAnswers, Estimator):
                 f"Expected n_samples >= n_components but got n_components = {self.n_components},"
                 f" n_samples = {rows.n_rows}"
             )
+        continued = self.warm_start and hasattr(self, "converged_")
+        if continued:
+            self._require_same_model(rows.n_features)
         with one_blas_thread(rows):
             training = self._training(rows)
             given = self._check_given(structure, rows.n_features)
             model = self._model(structure, training)
-            continued = self.warm_start and hasattr(self, "converged_")
             n_init = 1 if continued else self.n_init
             task = FitTask(
                 self,
@@ -226,7 +230,7 @@ class MixtureEstimator(MixtureAnswers, Estimator):
             )
             solutions = self._runs(task, model, training, given, continued, n_init)
             best = first_best(solutions)
-        self._set_fitted(model, best, rows.weight_sum)
+        self._set_fitted(model, best, training.rows.weight_sum)
         if not best.converged and self.max_iter > 0 and "callback" not in best.reason:
             warn_convergence(
                 "Best performing initialization did not converge. Try different init parameters,"
@@ -236,6 +240,22 @@ class MixtureEstimator(MixtureAnswers, Estimator):
             )
         task.end()
         return training, model
+
+    def _require_same_model(self, n_features):
+        """Raise where the parameters that a fit is to continue from are not of this model."""
+        k, d = self.means_.shape
+        structure = getattr(self, "_structure", self.covariance_type)
+        pruned = getattr(self, "prune_threshold", None) is not None and k < self.n_components
+        for name, value, fitted, same in (
+            ("covariance_type", self.covariance_type, structure, structure == self.covariance_type),
+            ("n_components", self.n_components, k, pruned or k == self.n_components),
+            ("features in X", n_features, d, n_features == d),
+        ):
+            if not same:
+                raise ValueError(
+                    f"{name}: {value!r} was given, but the parameters to continue from have"
+                    f" {fitted!r}; fit a clone of the estimator instead"
+                )
 
     def _admit(self, X, sample_weight=None, *, reset, min_rows=1):
         power = 2 if self.covariance_type == "full" else 1
@@ -416,6 +436,7 @@ class MixtureEstimator(MixtureAnswers, Estimator):
     def _set_parameters(self, model, params):
         for name, value in self._attributes(model, params).items():
             setattr(self, name, value)
+        self._structure = model.structure.name
 
     def _set_fitted(self, model, solution, weight):
         self._set_parameters(model, solution.params)

@@ -86,7 +86,7 @@ class MAPGaussianMixture(MixtureEstimator):
     covariance_prior_ : ndarray or float
         The priors that were used.
     annihilated_ : ndarray of int
-        Components of weight zero.
+        Components of weight zero; `aic`, `bic` and `icl` do not count their parameters.
     converged_ : bool
     n_iter_ : int
     objective_history_ : list of float
@@ -211,6 +211,9 @@ class MAPGaussianMixture(MixtureEstimator):
         # A weight may also vanish because a component explains the values given so badly.
         other.annihilated_ = self.annihilated_.copy()
         return other
+
+    def _n_parameters(self):
+        return super()._n_parameters(absent=len(self.annihilated_))
 
     def _objectives(self, history, weight):
         return [weight * value for value in history]

@@ -41,10 +41,9 @@ def check_batch(batch, stream):
             f"batch={batch!r} must be None, an int or a str, not {type(batch).__name__}"
         )
     if stream is not None and named != ("batches" in stream):
-        # Rows of `fit` have no name either.
         raise ValueError(
             f"batch={batch!r}, but the rows before came {'without' if named else 'with'} a batch"
-            " name; name all of them or none (fit starts anew)"
+            " name; name all of them or none (those of fit have none; a clone starts anew)"
         )
 
 
@@ -100,15 +99,17 @@ def memoize(stream, model, params, rows, batch):
     total, entropies = None, 0.0
     for kept in batches.values():
         part = restored(kept).about(moments.origin, model.structure)
-        total = part if total is None else total.merge(part)
+        # The copy is what merges change.
+        total = part.scaled(1.0) if total is None else total.merge(part)
         entropies += kept["entropy"]
     # An M-step that renames components would leave the batches behind.
     order = model.inference.order(total.count)
-    total = total.reordered(order)
-    batches = {
-        name: {**stored(restored(kept).reordered(order)), "entropy": kept["entropy"]}
-        for name, kept in batches.items()
-    }
+    if order is not None and (np.diff(order) < 0).any():
+        total = total.reordered(order)
+        batches = {
+            name: {**stored(restored(kept).reordered(order)), "entropy": kept["entropy"]}
+            for name, kept in batches.items()
+        }
     params = model.m_step(params, total)
     value = log_joint(model, params, total) + entropies + model.regularizer(params)
     stream.update(steps=stream["steps"] + 1, weight=total.weight, batches=batches)
@@ -135,13 +136,13 @@ def stored(moments):
 
 
 def restored(kept):
-    """`MixtureMoments` from `stored`."""
+    """`MixtureMoments` from `stored`, whose arrays they share."""
     return MixtureMoments(
         kept["weight"],
         0.0,
-        kept["count"].copy(),
-        kept["shift"].copy(),
-        kept["scatter"].copy(),
+        kept["count"],
+        kept["shift"],
+        kept["scatter"],
         kept["origin"],
         kept["pooled"],
     )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.special import logsumexp
+from sklearn.exceptions import NotFittedError
 from sklearn.mixture import BayesianGaussianMixture as PeerMixture
 
 from skgen.mixture import BayesianGaussianMixture, GaussianMixture
@@ -348,6 +349,8 @@ def test_gaussian_mixture_at_the_posterior_means(structure, sticks):
     np.testing.assert_allclose(plain.means_, fitted.means_, rtol=1e-12)
     joint = reference.e_step(X, structure, plain.weights_, plain.means_, plain.covariances_)
     np.testing.assert_allclose(plain.score_samples(X), joint.log_norm, rtol=1e-9)
+    with pytest.raises(NotFittedError):
+        BayesianGaussianMixture().as_gaussian_mixture()
     # A posterior of many rows is its mean.
     rows = np.tile(X, (2000, 1))
     many = fit(some_prior(structure, 3, sticks=sticks), 2, X, np.full(60, 1e7), max_iter=10)
@@ -546,3 +549,32 @@ def test_bad_priors_are_refused_by_name(structure, name, value):
     with pytest.raises(ValueError, match=words.get(name, name)):
         mixture.fit(X)
     assert not hasattr(mixture, "means_")
+
+
+# Components that are not needed ------------------------------------------------------------------
+
+
+@both_kinds
+@every_structure
+def test_small_components_are_removed_once_converged(structure, sticks):
+    X = separated(n=240, d=2, k=3)
+    arguments = {
+        "n_components": 8,
+        "covariance_type": structure,
+        "weight_concentration_prior_type": KINDS[not sticks],
+        "weight_concentration_prior": 1e-2,
+        "max_iter": 500,
+        "random_state": 0,
+    }
+    whole = BayesianGaussianMixture(**arguments).fit(X)
+    pruned = BayesianGaussianMixture(**arguments, prune_threshold=0.01).fit(X)
+    assert len(pruned.weights_) == (whole.weights_ >= 0.01).sum() < 8
+    assert pruned.lower_bound_ >= whole.lower_bound_
+    assert pruned.converged_
+    assert "prune_threshold" in pruned.stop_reason_
+    assert pruned.predict_proba(X).shape == (240, len(pruned.weights_))
+    # A run that was ended from outside is left as it is.
+    ended = BayesianGaussianMixture(**arguments, prune_threshold=0.1)
+    ended.set_params(max_iter=2, tol=0.0).fit(X)
+    assert ended.weights_.min() < 0.1
+    assert (len(ended.weights_), ended.n_iter_) == (8, 2)

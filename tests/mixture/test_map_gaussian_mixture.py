@@ -267,6 +267,10 @@ def test_small_concentration_annihilates_and_says_so(structure):
     assert np.isfinite(mixture.score_samples(X)).all()
     drawn, component = mixture.sample(50)
     assert np.isfinite(drawn).all() and not dead[component].any()
+    # They are no parameters of the density.
+    k = int((~dead).sum())
+    p = n_free(structure, k, 2) + 2 * k + k - 1
+    assert mixture.aic(X) == pytest.approx(-2 * mixture.score_samples(X).sum() + 2 * p, rel=1e-11)
 
 
 def test_weight_of_zero_counts_as_the_smallest_number():

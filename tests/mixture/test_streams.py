@@ -497,3 +497,53 @@ def test_moments_of_a_fit_are_read_back_exactly(kind, structure, floor):
         np.testing.assert_allclose(
             getattr(after, name), getattr(before, name), rtol=1e-9, atol=1e-9, err_msg=name
         )
+
+
+@every_structure
+def test_components_without_rows_survive_a_fit_that_goes_on(structure):
+    """Their covariances are the prior's alone; what rounding leaves of it is no row."""
+    for seed in range(10):
+        X = overlapping(n=100, d=3, k=3, seed=seed)
+        start = {"weights_init": [1.0, 0.0, 0.0], "means_init": X[:3], "max_iter": 5}
+        mixture = build(MAPGaussianMixture, 3, structure, **start).fit(X)
+        before = mixture.covariances_[1:].copy()
+        mixture.partial_fit(X)
+        assert mixture.weights_.tolist() == [1.0, 0.0, 0.0]
+        if structure != "tied":
+            np.testing.assert_allclose(mixture.covariances_[1:], before, rtol=1e-9)
+
+
+@every_class
+@pytest.mark.parametrize(
+    "other",
+    [{"covariance_type": "tied"}, {"covariance_type": "diag"}, {"n_components": 2}],
+    ids=str,
+)
+def test_a_fit_of_another_model_is_not_continued(kind, other):
+    """The parameter is named, even where shapes agree: k = d."""
+    X = overlapping(n=90, d=3, k=3)
+    (name,) = other
+    streamed = build(kind, 3, "full").partial_fit(X).set_params(**other)
+    fitted = build(kind, 3, "full").fit(X).set_params(**other)
+    warm = build(kind, 3, "full", warm_start=True).fit(X).set_params(**other)
+    for continued in (streamed.partial_fit, fitted.partial_fit, warm.fit):
+        with pytest.raises(ValueError, match=f"{name}.*clone"):
+            continued(X)
+    with pytest.raises(ValueError, match=r"features in X: 2 .* 3;"):
+        build(kind, 3, warm_start=True).fit(X).fit(X[:, :2])
+    diagonal = build(kind, 3, "diag").partial_fit(X).set_params(covariance_type="tied")
+    with pytest.raises(ValueError, match=r"covariance_type: 'tied' .* 'diag'"):
+        diagonal.partial_fit(X)
+
+
+@every_structure
+def test_rows_without_cells_do_not_count_in_what_goes_on(structure):
+    X = overlapping(n=90, d=3, k=3)
+    empty = np.full((60, 3), np.nan)
+    fits = [
+        build(BayesianGaussianMixture, 3, structure).fit(np.vstack(rows))
+        for rows in ([X, X[:1] * np.nan], [X, empty])
+    ]
+    for fitted in fits:
+        fitted.partial_fit(X)
+    np.testing.assert_allclose(fits[0].degrees_of_freedom_, fits[1].degrees_of_freedom_)
