@@ -305,22 +305,19 @@ def shrunk_means(moments, prior):
 
 
 def mode(structure, prior, concentration, moments, floor, scatter):
-    """Parameters that maximize expected log likelihood plus log prior (algorithms of the M-step).
+    """Parameters that maximize the expected log likelihood plus the log prior.
 
     `floor` is added to every covariance of the rows. A component whose rows weigh less than
     1 - concentration gets weight zero (Figueiredo and Jain 2002).
     """
     precisions = PRECISIONS[structure.name]
-    d, kappa = moments.origin.shape[1], prior.mean_precision
+    d = moments.origin.shape[1]
     means, step, deviation, between = shrunk_means(moments, prior)
     of_rows = structure.estimate(moments, step, floor, scatter)
     rows = precisions.degrees(moments.count, d)
-    own = prior.degrees_of_freedom + precisions.dimension(d) + 1.0
-    if kappa > 0.0:
-        # The density of every mean holds the determinant once.
-        own = own + precisions.degrees(np.ones(len(means)), d)
-    total = precisions.spread(rows + own + TINY_COUNT)
-    own = precisions.spread(np.broadcast_to(own, np.shape(rows)))
+    degrees = mode_degrees(structure, prior, moments.count, d)
+    total = precisions.spread(degrees + TINY_COUNT)
+    own = precisions.spread(degrees - rows)
     # (Psi + between + rows of_rows) / (rows + own), in a form that a flat prior leaves alone.
     added = prior.covariance + precisions.outer(between, deviation) - own * of_rows
     covariances = of_rows + added / total
@@ -376,8 +373,7 @@ def log_prior(structure, prior, concentration, params):
     if concentration != 1.0:
         logs = np.log(np.maximum(params.weights, SMALLEST_WEIGHT))
         total += (concentration - 1.0) * float(logs.sum())
-    if concentration > 0.0:
-        total += float(gammaln(k * concentration) - k * gammaln(concentration))
+    total += float(gammaln(k * concentration) - k * gammaln(concentration))
     log_det = precisions.log_det(params.factors, d)
     if prior.mean_precision > 0.0:
         distance = structure.squared_lengths(params.means - prior.mean, params.factors)
@@ -541,7 +537,7 @@ def _expected_log_dets(precisions, params, d):
     m = precisions.dimension(d)
     degrees = precisions.aligned(params.degrees_of_freedom)
     gap = digamma(0.5 * (degrees[..., None] - np.arange(m))).sum(axis=-1)
-    gap = gap + m * np.log(2.0) - m * np.log(degrees)
+    gap = gap + m * (LOG_TWO - np.log(degrees))
     return precisions.log_det(params.factors, d) + gap
 
 

@@ -30,7 +30,9 @@ def resolve_columns(estimator, columns, name):
         known = list(getattr(estimator, "feature_names_in_", ()))
         absent = [column for column in given if column not in known]
         if absent:
-            raise ValueError(f"{name}: {absent[0]!r} is no column of X; columns are {known[:20]}")
+            raise ValueError(
+                f"{name}: {str(absent[0])!r} is no column of X; columns are {known[:20]}"
+            )
         given = np.array([known.index(column) for column in given])
     elif given.dtype.kind == "b":
         if len(given) != d:

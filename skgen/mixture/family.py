@@ -152,6 +152,8 @@ class MixtureEstimator(MixtureAnswers, Estimator):
             rows = self._admit(X, sample_weight, reset=False)
             with one_blas_thread(rows):
                 training = self._training(rows, begun=True)
+            if not training.rows.weight_sum > 0.0:
+                return self  # rows without any cell say nothing
             stream, history = dict(stream), self.objective_history_
             model = self._streamed_model(stream, training.rows.dtype, training.patterns)
         with one_blas_thread(training.rows):
@@ -284,7 +286,7 @@ class MixtureEstimator(MixtureAnswers, Estimator):
                     require_observed(self, columns)
                 if not self._counts_empty_rows:
                     rows = weigh_observed(rows)
-                    if not rows.weight_sum > 0.0:
+                    if not (begun or rows.weight_sum > 0.0):
                         raise ValueError("Input X contains NaN only, rows of weight 0 aside")
                 rows, patterns = find_patterns(rows)
         require_moderate(columns, rows)

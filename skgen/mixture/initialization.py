@@ -28,9 +28,9 @@ from skgen.solvers.monitor import Monitor
 # Floor, iterations and tolerance of EM for the one Gaussian: where it completes rows to start from
 # it only has to be near, where it is a prior's scale it should not show how it was found.
 ABOUT = 1e-6, 20, 1e-3
-EXACTLY = 0.0, 200, 1e-9
-# Rows that show a Gaussian well enough to start from.
-ENOUGH_ROWS = 10_000
+EXACTLY = 0.0, 200, 1e-6
+# Rows, and rows per column, that show a Gaussian well enough to start from.
+ENOUGH_ROWS, ENOUGH_PER_COLUMN = 2500, 50
 # A floor under its covariance, as a share of the mean variance.
 TYPICAL_FLOOR = 1e-6
 
@@ -56,28 +56,39 @@ class TrainingRows:
         """`Scatter` of all rows about the column means; no cell may be missing."""
         return total_scatter(self.rows, self.columns.mean)
 
+    @property
+    def enough(self):
+        """Rows that show a Gaussian well enough to start from."""
+        return max(ENOUGH_ROWS, ENOUGH_PER_COLUMN * self.rows.n_features)
+
+    @property
+    def many(self):
+        """Whether a sample of the rows tells where to start."""
+        return self.rows.n_rows > 2 * self.enough
+
     @cached_property
     def typical(self):
         """Structure and parameters of one Gaussian for the rows, missing cells or not, about."""
         rows, patterns = self.rows, self.patterns
-        if rows.n_rows > 2 * ENOUGH_ROWS:
-            rows, patterns = missing.find_patterns(rows.sample(ENOUGH_ROWS))
+        if self.many:
+            rows, patterns = missing.find_patterns(rows.sample(self.enough))
         try:
             return STRUCTURES["full"], self._one_gaussian(rows, patterns, *ABOUT)
         except ValueError:
             return self.typical_of_columns
 
-    def _one_gaussian(self, rows, patterns, floor, max_iter, tol):
+    def _one_gaussian(self, rows, patterns, floor, max_iter, tol, start=None):
         """Parameters of one Gaussian by EM, `floor` times the mean variance on its diagonal."""
         mean, variance = self.columns.mean[None], self.columns.variance[None]
         typical = float(variance.mean()) or 1.0
         deviation = np.sqrt(variance + TYPICAL_FLOOR * typical)
-        start = GaussianParams(
-            np.ones(1),
-            mean,
-            deviation[:, :, None] ** 2 * np.eye(mean.size),
-            np.eye(mean.size) / deviation[:, :, None],
-        )
+        if start is None:
+            start = GaussianParams(
+                np.ones(1),
+                mean,
+                deviation[:, :, None] ** 2 * np.eye(mean.size),
+                np.eye(mean.size) / deviation[:, :, None],
+            )
         model = MixtureModel(
             STRUCTURES["full"],
             rows.dtype,
@@ -144,7 +155,10 @@ class TrainingRows:
             square = self.scatter.second - self.scatter.weight * np.outer(center, center)
         else:
             try:
-                params = self._one_gaussian(self.rows, self.patterns, *EXACTLY)
+                start = None
+                if self.many and self.typical[0].name == "full":
+                    start = self.typical[1]
+                params = self._one_gaussian(self.rows, self.patterns, *EXACTLY, start)
                 square = weight * params.covariances[0]
             except ValueError:
                 square = np.diag(self.variances() * degrees_of_spread(weight))

@@ -547,3 +547,11 @@ def test_rows_without_cells_do_not_count_in_what_goes_on(structure):
     for fitted in fits:
         fitted.partial_fit(X)
     np.testing.assert_allclose(fits[0].degrees_of_freedom_, fits[1].degrees_of_freedom_)
+
+
+@every_class
+def test_block_without_any_cell_keeps_the_stream_alive(kind):
+    X = overlapping(n=80, d=3, k=2)
+    mixture = build(kind, 2).partial_fit(X)
+    mixture.partial_fit(np.full((4, 3), np.nan)).partial_fit(X)
+    assert np.isfinite(mixture.score(X))
