@@ -73,8 +73,8 @@ default="dirichlet_process"
     acceleration : {"squarem", "anderson"} or None, default=None
         Leap to where many steps of EM lead, once a run is near its limit; a leap that gains less
         than the next step would is not taken. Worth it where components overlap and EM needs
-        hundreds of iterations; "anderson" needs fewer. Of random problems about one in a
-        hundred ends in another limit than EM's, not always a better one.
+        hundreds of iterations; "anderson" needs fewer. Rarely a run ends in another limit than
+        EM's, better or worse.
     learning_decay, learning_offset : float, default=0.6, 2.0
         Step size (t + offset) ^ -decay of `partial_fit` after t blocks.
     total_samples : float, default=None
