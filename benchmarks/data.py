@@ -66,7 +66,7 @@ def letters():
     path = SHARED / "letter-recognition.data"
     if not path.exists():
         raise DataMissing(f"needs letter-recognition.data in {Path('..', 'shared', 'data')}")
-    return np.loadtxt(path, delimiter=",", usecols=range(1, 17))
+    return np.loadtxt(path, delimiter=",", usecols=range(1, 17), skiprows=1)
 
 
 def labeled(n_rows, n_features, dtype, seed=0):

@@ -54,8 +54,11 @@ def follow(X):
 
     One batch that comes again and again is one iteration of the full fit each time.
     """
-    mixture = BayesianGaussianMixture(n_components=N_COMPONENTS, max_iter=0, random_state=0)
-    start = mixture.fit(X)
+    mixture, start = (
+        BayesianGaussianMixture(n_components=N_COMPONENTS, max_iter=0, random_state=0)
+        for _ in range(2)
+    )
+    start.fit(X)
     first = start.means_, start.covariances_, start.weights_
     weights = [mixture.partial_fit(X, batch="all").weights_ for _ in range(N_ITERATIONS)]
     return mixture, first, np.array([first[2], *weights])
