@@ -335,7 +335,7 @@ default="dirichlet_process"
         return mixture
 
     def _imputation(self, structure, prepared):
-        return predictive.Imputation(structure, self._fitted_params(), prepared)
+        return predictive.StudentImputation(structure, self._fitted_params(), prepared)
 
     def _draw(self, random_state, k, count):
         structure = STRUCTURES[self.covariance_type]

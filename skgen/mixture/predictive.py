@@ -52,7 +52,7 @@ def log_joint(block, structure, params, prepared):
 
 
 @dataclass(frozen=True)
-class Imputation:
+class StudentImputation:
     """p(component | x_o) under the predictive, and the spread of t distributions given x_o.
 
     Given x_o, x_u has t + |o| degrees of freedom and a scale that grows with the distance of x_o

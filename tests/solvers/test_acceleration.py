@@ -7,7 +7,7 @@ from skgen.distributions.gaussian import STRUCTURES
 from skgen.mixture import GaussianMixture
 from skgen.rows import Rows
 from skgen.solvers import acceleration
-from skgen.solvers.em import em
+from skgen.solvers.em import em, land
 from skgen.solvers.monitor import Monitor
 from tests.problems import assert_same_bits, fitted_state, overlapping
 
@@ -388,3 +388,37 @@ def test_power_sum_is_the_sum_of_powers():
     matrix = np.random.default_rng(0).normal(size=(3, 3)) / 3.0
     powers = [np.linalg.matrix_power(matrix, i) for i in range(8)]
     np.testing.assert_allclose(acceleration.power_sum(matrix, 5.0), sum(powers), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("least_merit", "least_value", "good"),
+    [(0.0, 4.0, True), (0.0, 4.1, False), (3.1, 0.0, False)],
+)
+def test_leap_must_reach_both_the_merit_and_the_objective(least_merit, least_value, good):
+    class Model:
+        """Objective 4 and merit 3, wherever it is."""
+
+        def unpack(self, vector, like):
+            return vector
+
+        def prepare(self, params):
+            return params
+
+        def e_step(self, block, prepared):
+            return 0.0
+
+        def value(self, params, statistic):
+            return 4.0
+
+        def merit(self, params, statistic):
+            return 3.0
+
+        def m_step(self, params, statistic):
+            return params
+
+        def gain(self, statistic, old, new):
+            return 0.0
+
+    rows = Rows(np.zeros((3, 1)))
+    landed = land(Model(), np.zeros(1), None, rows, least_merit, least_value)
+    assert (landed is not None) == good
