@@ -347,9 +347,9 @@ def random_streams(random_state, n_starts):
     return streams
 
 
-def warn_convergence(message):
-    """Issue a ConvergenceWarning from the caller of `fit`."""
-    warnings.warn(message, ConvergenceWarning, stacklevel=4)
+def warn_convergence(message, stacklevel=4):
+    """Issue a ConvergenceWarning from the caller of `fit`, so many calls up."""
+    warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
 
 
 class StandardOutput(logging.Handler):

@@ -57,6 +57,11 @@ def _choose_level():
 
 
 simd = _choose_level()
-for _family in FAMILIES:
-    globals()[_family] = load(_family, simd)
-del _family
+
+
+def __getattr__(name):
+    """Load a family when it is first used; a linear model needs no kernel of mixtures."""
+    if name not in FAMILIES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = load(name, simd)
+    return globals()[name]

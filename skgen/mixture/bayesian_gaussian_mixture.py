@@ -20,7 +20,8 @@ from skgen.distributions.conjugate import (
 )
 from skgen.distributions.gaussian import STRUCTURES, GaussianParams
 from skgen.mixture import conditioning, given, predictive
-from skgen.mixture.family import MixtureEstimator, fitted_attributes
+from skgen.mixture.family import MixtureEstimator
+from skgen.mixture.fitting import fitted_attributes
 from skgen.mixture.gaussian_mixture import GaussianMixture
 from skgen.mixture.inference import MeanField
 from skgen.solvers.em import em
