@@ -32,12 +32,14 @@ from sklearn.utils.validation import (
     _check_sample_weight,
     assert_all_finite,
     check_array,
+    check_consistent_length,
     check_is_fitted,
+    column_or_1d,
     validate_data,
 )
 
 from skgen import __version__
-from skgen.labels import encode_labels
+from skgen.labels import encode_labels, find_unlabeled
 from skgen.rows import Rows, one_blas_thread, thread_count
 
 try:
@@ -65,10 +67,14 @@ __all__ = [
     "admit",
     "admit_labeled",
     "admit_new",
+    "admit_partly_labeled",
     "announce",
     "check_array",
+    "check_consistent_length",
     "check_is_fitted",
+    "check_partial_labels",
     "check_random_state",
+    "check_weight",
     "class_factors",
     "clone",
     "fit_context",
@@ -198,6 +204,80 @@ def admit_labeled(
     return Rows(X, weight, codes, n_threads=n_threads, row_work=work), found
 
 
+def admit_partly_labeled(
+    estimator,
+    X,
+    y,
+    sample_weight=None,
+    *,
+    reset=True,
+    classes=None,
+    n_threads=1,
+    row_work=None,
+    check_finite=True,
+):
+    """Validate X, labels of some of its rows, and weights; return `Rows`, classes and codes.
+
+    Codes (n,) int32 are class numbers, -1 where a row has no label (see `check_partial_labels`).
+    `row_work(d, n_classes)` gives the operations spent on a row; the rest as in `admit_labeled`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming X, y, sample_weight or classes.
+    """
+    if y is None:
+        # scikit-learn's message for a missing y.
+        _validated(estimator, X, None, True, False, 1, False)
+    X = _validated(estimator, X, None, reset, False, 1, check_finite, labels=())
+    labels, unlabeled = check_partial_labels(y)
+    check_consistent_length(X, labels)
+    if unlabeled.all() and classes is None:
+        raise ValueError(
+            f"y labels none of its {len(labels)} rows; at least one row of every class needs a"
+            " label (-1, NaN, None and pandas.NA mark rows without one)"
+        )
+    found, known = encode_labels(labels[~unlabeled])
+    if classes is not None:
+        known = _codes_among(classes, found, known)
+        found = classes
+    codes = np.full(len(labels), -1, dtype=np.int32)
+    codes[~unlabeled] = known
+    weight = None if sample_weight is None else check_weight(sample_weight, X)
+    work = 0.0 if row_work is None else row_work(X.shape[1], len(found))
+    return Rows(X, weight, n_threads=n_threads, row_work=work), found, codes
+
+
+def check_partial_labels(y):
+    """Labels of some rows as an array (n,), and the mask of the rows that have none.
+
+    Rows without a label are -1 among integers, NaN among floats, and None, NaN or pandas.NA among
+    objects and strings. Integers that are stored as objects are integers.
+    """
+    y = column_or_1d(y, warn=True)
+    unlabeled = find_unlabeled(y)
+    known = y[~unlabeled]
+    if y.dtype.kind == "O" and len(known):
+        texts = np.fromiter((isinstance(label, str) for label in known), bool, len(known))
+        if texts.any() and not texts.all():
+            raise ValueError(
+                f"y mixes strings with {type(known[~texts][0]).__name__} labels; all classes must"
+                " be of one type (None, NaN and pandas.NA mark rows without a label)"
+            )
+        if not texts.any():
+            known = np.asarray(known.tolist())
+            y = np.zeros(len(y), dtype=known.dtype)
+            y[~unlabeled] = known
+            if y.dtype.kind == "i":
+                unlabeled = unlabeled | (y == -1)
+    # Integers and booleans are classes whatever they are; looking at them takes a sort.
+    if y.dtype.kind not in "iub" and not unlabeled.all():
+        if y.dtype.kind == "f" and np.isinf(y).any():
+            raise ValueError("Input y contains infinity; classes must be finite, NaN is no label")
+        check_classification_targets(y[~unlabeled])
+    return y, unlabeled
+
+
 def class_factors(class_weight, classes, y, weight=None):
     """The factor of each class, float64: finite, none negative, not all zero.
 
@@ -256,12 +336,16 @@ def admit_new(estimator, X, accept_sparse=False):
     return _validated(estimator, X, None, False, accept_sparse, 1, True)
 
 
-def _validated(estimator, X, y, reset, accept_sparse, min_rows, check_finite):
-    """X, or X and y where y is not None or required, through scikit-learn's validation."""
+def _validated(estimator, X, y, reset, accept_sparse, min_rows, check_finite, labels=None):
+    """X, or X and y where y is not None or required, through scikit-learn's validation.
+
+    With ``labels=()`` X alone, whatever the estimator requires.
+    """
     is_sparse = sparse.issparse(X)
     if is_sparse:
         require_sound(X)
-    labels = () if y is None and not (reset and is_supervised(estimator)) else (y,)
+    if labels is None:
+        labels = () if y is None and not (reset and is_supervised(estimator)) else (y,)
     checked = validate_data(
         estimator,
         X,

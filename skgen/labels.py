@@ -61,3 +61,24 @@ def counted_labels(y):
 def sorted_labels(y):
     classes, codes = np.unique(y, return_inverse=True)
     return classes, codes.astype(np.int32)
+
+
+def find_unlabeled(y):
+    """Mask (n,) of the rows of y without a label.
+
+    They are -1 among integers, NaN among floats, and None, NaN or pandas.NA among objects.
+    """
+    if y.dtype.kind == "i":
+        return y == -1
+    if y.dtype.kind == "f":
+        return np.isnan(y)
+    if y.dtype.kind == "O":
+        return np.fromiter((is_missing(label) for label in y), bool, len(y))
+    return np.zeros(len(y), dtype=bool)
+
+
+def is_missing(label):
+    """Whether an object stands for no label; pandas.NA is known by its name alone."""
+    if label is None or type(label).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(label, float | np.floating) and label != label

@@ -369,11 +369,7 @@ def log_prior(structure, prior, concentration, params):
     """log density of the parameters; a prior that has no normalizer contributes its kernel."""
     precisions = PRECISIONS[structure.name]
     k, d = params.means.shape
-    total = 0.0
-    if concentration != 1.0:
-        logs = np.log(np.maximum(params.weights, SMALLEST_WEIGHT))
-        total += (concentration - 1.0) * float(logs.sum())
-    total += float(gammaln(k * concentration) - k * gammaln(concentration))
+    total = log_dirichlet(concentration, params.weights)
     log_det = precisions.log_det(params.factors, d)
     if prior.mean_precision > 0.0:
         distance = structure.squared_lengths(params.means - prior.mean, params.factors)
@@ -388,6 +384,15 @@ def log_prior(structure, prior, concentration, params):
     normalizer = prior.log_normalizer(precisions)
     total += float((densities - np.where(np.isfinite(normalizer), normalizer, 0.0)).sum())
     return total
+
+
+def log_dirichlet(concentration, weights):
+    """log density of weights under Dirichlet(concentration, ..., concentration)."""
+    k, total = len(weights), 0.0
+    if concentration != 1.0:
+        logs = np.log(np.maximum(weights, SMALLEST_WEIGHT))
+        total = (concentration - 1.0) * float(logs.sum())
+    return total + float(gammaln(k * concentration) - k * gammaln(concentration))
 
 
 def log_normalizer(degrees, log_det_scale, m):

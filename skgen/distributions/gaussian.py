@@ -152,6 +152,11 @@ class Full:
         return k * d * (d + 1) // 2
 
     @staticmethod
+    def determined(counts, d):
+        """Whether that many rows per component (k,) may have covariances of full rank."""
+        return counts.min() > d
+
+    @staticmethod
     def estimate(moments, step, floor, scatter):
         """Covariances from moments about means that now move by `step`."""
         count = moments.count + TINY_COUNT
@@ -291,6 +296,10 @@ class Tied(Full):
         return d * (d + 1) // 2
 
     @staticmethod
+    def determined(counts, d):
+        return counts.sum() - len(counts) >= d
+
+    @staticmethod
     def estimate(moments, step, floor, scatter):
         total = moments.count.sum() + TINY_COUNT
         if moments.scatter is not None:
@@ -403,6 +412,10 @@ class Diagonal:
     @staticmethod
     def n_parameters(k, d):
         return k * d
+
+    @staticmethod
+    def determined(counts, d):
+        return counts.min() > 1
 
     @staticmethod
     def estimate(moments, step, floor, scatter):

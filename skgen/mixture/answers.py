@@ -52,16 +52,7 @@ class MixtureAnswers(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityM
 
     def _rows(self, X, sample_weight=None):
         """Rows to answer for, and the patterns of their missing cells or None."""
-        check_is_fitted(self, "means_")
-        rows, patterns = self._admit(X, sample_weight, reset=False), None
-        # A sum is finite only if all its terms are; otherwise the full check decides.
-        with np.errstate(all="ignore"):
-            total = np.add.reduce(rows.X, axis=None)
-        if not isfinite(total):
-            require_finite(self, rows.X, allow_nan=True)
-            if holds_nan(rows.X):
-                rows, patterns = find_patterns(rows)
-        return rows, patterns
+        return rows_to_answer_for(self, X, sample_weight)
 
     def _answer(self, X, what):
         rows, patterns = self._rows(X)
@@ -362,6 +353,25 @@ class MixtureAnswers(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityM
     @property
     def _n_features_out(self):
         return len(self.weights_)
+
+
+def rows_to_answer_for(estimator, X, sample_weight=None):
+    """Validated rows of a fitted estimator, and the patterns of their missing cells or None."""
+    check_is_fitted(estimator, "means_")
+    return look_through(estimator, estimator._admit(X, sample_weight, reset=False))
+
+
+def look_through(estimator, rows):
+    """Rows that hold no infinity, and the patterns of their missing cells or None."""
+    patterns = None
+    # A sum is finite only if all its terms are; otherwise the full check decides.
+    with np.errstate(all="ignore"):
+        total = np.add.reduce(rows.X, axis=None)
+    if not isfinite(total):
+        require_finite(estimator, rows.X, allow_nan=True)
+        if holds_nan(rows.X):
+            rows, patterns = find_patterns(rows)
+    return rows, patterns
 
 
 def weighted_sum(rows, values):

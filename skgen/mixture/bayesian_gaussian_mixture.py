@@ -351,9 +351,9 @@ default="dirichlet_process"
             STRUCTURES[self.covariance_type], self._fitted_params(), known, others, values
         )
 
-    def _cause(self, model):
+    def _setting(self, model):
         scale = np.array2string(np.asarray(model.inference.prior.covariance), threshold=9)
-        return f", covariance_prior_={scale}"
+        return f"{super()._setting(model)}, covariance_prior_={scale}"
 
 
 OF_POSTERIORS = {

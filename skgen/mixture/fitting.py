@@ -82,18 +82,14 @@ class MixtureFit(Estimator):
     def _fit_training(self, training, X, y, sample_weight):
         """Fit to rows that were looked at; returns the model. Callbacks are shown X, y, weights."""
         structure, rows = STRUCTURES[self.covariance_type], training.rows
-        if rows.n_rows < self.n_components:
-            raise ValueError(
-                f"Expected n_samples >= n_components but got n_components = {self.n_components},"
-                f" n_samples = {rows.n_rows}"
-            )
-        continued = self.warm_start and hasattr(self, "converged_")
+        self._require_rows(rows)
+        continued = getattr(self, "warm_start", False) and hasattr(self, "converged_")
         if continued:
             self._require_same_model(rows.n_features)
         with one_blas_thread(rows):
             given = self._check_given(structure, rows.n_features)
             model = self._model(structure, training)
-            n_init = 1 if continued else self.n_init
+            n_init = 1 if continued else self._n_starts(training)
             task = FitTask(
                 self,
                 X,
@@ -116,6 +112,18 @@ class MixtureFit(Estimator):
             )
         task.end()
         return model
+
+    def _n_starts(self, training):
+        """How many starts are worth making."""
+        return self.n_init
+
+    def _require_rows(self, rows):
+        """Raise where there are fewer rows than components."""
+        if rows.n_rows < self.n_components:
+            raise ValueError(
+                f"Expected n_samples >= n_components but got n_components = {self.n_components},"
+                f" n_samples = {rows.n_rows}"
+            )
 
     def _require_same_model(self, n_features):
         """Raise where the parameters that a fit is to continue from are not of this model."""
@@ -189,9 +197,12 @@ class MixtureFit(Estimator):
             scale=np.where(deviations > 0.0, deviations, 1.0),
         )
 
-    def _cause(self, model):
-        """What else a message on singular components should name."""
-        return ""
+    def _setting(self, model):
+        """The parameters that a message on singular components names."""
+        return (
+            f"n_components={self.n_components}, covariance_type={self.covariance_type!r},"
+            f" reg_covar={self.reg_covar:g}"
+        )
 
     def _parallel(self, n_init):
         """How many starts run at a time."""
@@ -228,9 +239,7 @@ class MixtureFit(Estimator):
                 "Fitting the mixture model failed because some components have ill-defined"
                 " empirical covariance (for instance caused by singleton or collapsed samples)."
                 " Try to decrease the number of components, increase reg_covar, or scale the"
-                f" input data. Here {failures[0]}; n_components={self.n_components},"
-                f" covariance_type={self.covariance_type!r}, reg_covar={self.reg_covar:g}"
-                f"{self._cause(model)}."
+                f" input data. Here {failures[0]}; {self._setting(model)}."
             ) from failures[0]
         if sound and failures:
             warn_convergence(

@@ -139,7 +139,7 @@ class TrainingRows:
 
     def with_threads(self, n_threads):
         """The same, its rows summed over by another number of threads."""
-        other = TrainingRows(self.rows.with_threads(n_threads), self.columns, self.patterns)
+        other = replace(self, rows=self.rows.with_threads(n_threads))
         for name in ("scatter", "typical", "seeds"):
             if name in self.__dict__:
                 other.__dict__[name] = self.__dict__[name]

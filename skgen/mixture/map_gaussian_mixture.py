@@ -189,7 +189,9 @@ class MAPGaussianMixture(MixtureEstimator):
     def _inference(self, structure, training):
         rows = ("mean_precision_prior", "weight_concentration_prior")
         given.require_countable(self, rows, none=True)
-        prior = given.check_prior(self, structure, default_prior(self, structure, training))
+        prior = given.check_prior(
+            self, structure, default_prior(self, structure, training, self.n_components)
+        )
         given.require_mode(prior, structure)
         return MaximumPosterior(prior, float(self.weight_concentration_prior))
 
@@ -227,14 +229,14 @@ class MAPGaussianMixture(MixtureEstimator):
                 f" = {1.0 - self.weight_concentration_prior_:g}"
             )
 
-    def _cause(self, model):
+    def _setting(self, model):
         scale = np.array2string(np.asarray(model.inference.prior.covariance), threshold=9)
-        return f", covariance_prior_={scale}"
+        return f"{super()._setting(model)}, covariance_prior_={scale}"
 
 
-def default_prior(estimator, structure, training):
-    """Fraley and Raftery's (2007) choices."""
-    mean, k = training.columns.mean, estimator.n_components
+def default_prior(estimator, structure, training, k):
+    """Fraley and Raftery's (2007) choices for k components."""
+    mean = training.columns.mean
     d = len(mean)
     covariance = None
     if estimator.covariance_prior is None:

@@ -36,8 +36,8 @@ class Prepared:
     log_weight: np.ndarray
     completion: object = None
 
-    def far_responsibilities(self, X):
-        """Responsibilities (n, k) of rows whose squared distances swamp what they differ by.
+    def far_log_responsibilities(self, X):
+        """Log responsibilities (n, k) of rows whose squared distances swamp their differences.
 
         With one covariance for all the squares of x cancel exactly: what remains is linear in x.
         With several, the squared distances of rows so far away that they overflow differ by
@@ -50,11 +50,11 @@ class Prepared:
                 rows = (X - self.origin[0]) @ self.factors
                 score = rows @ means.T - 0.5 * (means**2).sum(axis=1) + self.log_weight
                 score -= score.max(axis=1, keepdims=True)
-                result = np.exp(score)
-                result /= result.sum(axis=1, keepdims=True)
-            if np.isfinite(result).all():
-                return result
-        return np.eye(len(self.origin))[self.nearest_in_the_limit(X)]
+                score -= np.log(np.exp(score).sum(axis=1, keepdims=True))
+            if not np.isnan(score).any():
+                return score
+        nearest = np.eye(len(self.origin), dtype=bool)[self.nearest_in_the_limit(X)]
+        return np.where(nearest, 0.0, -np.inf)
 
     def without_holes(self, X):
         """Rows so far away that they overflow, missing cells at the mean of the components.
@@ -245,11 +245,12 @@ def complete_e_step(X, weight, prepared):
 
 def log_norms(rows, prepared):
     """log p(x) of every row (n,), float64; a density that underflows is the smallest number."""
-    out = rows.map(_log_norms, prepared, np.empty(rows.n_rows))
+    out = rows.map(block_log_norms, prepared, np.empty(rows.n_rows))
     return np.maximum(out, -np.finfo(np.float64).max, out=out)
 
 
-def _log_norms(block, prepared):
+def block_log_norms(block, prepared):
+    """Of the rows of one block (b,); a density that underflows is minus infinity."""
     if prepared.completion is not None:
         return log_sums(missing.log_joint(block, prepared.completion))[0]
     out = np.empty(len(block))
@@ -278,14 +279,14 @@ def _labels(block, prepared):
         return block_responsibilities(block, prepared).argmax(axis=1)
     out = np.empty(len(block), dtype=np.int64)
     kernels.gaussian.assign(block.X, prepared.packed, out)
-    far = far_rows(_log_norms(block, prepared), block, prepared)
+    far = far_rows(block_log_norms(block, prepared), block, prepared)
     if far.any():
-        out[far] = prepared.far_responsibilities(block.X[far]).argmax(axis=1)
+        out[far] = prepared.far_log_responsibilities(block.X[far]).argmax(axis=1)
     return out
 
 
 def far_rows(log_norm, block, prepared):
-    """Which rows need `far_responsibilities`."""
+    """Which rows need `far_log_responsibilities`."""
     if prepared.structure.name != "tied":
         return ~np.isfinite(log_norm)
     return ~(log_norm > FAR[block.X.dtype.itemsize] + prepared.log_weight.max())
@@ -311,7 +312,7 @@ def block_responsibilities(block, prepared):
         X = block.X[far]
         if prepared.completion is not None:
             X = prepared.without_holes(X)
-        out[far] = prepared.far_responsibilities(X)
+        out[far] = np.exp(prepared.far_log_responsibilities(X))
     return out
 
 
