@@ -254,6 +254,9 @@ def check_partial_labels(y):
     Rows without a label are -1 among integers, NaN among floats, and None, NaN or pandas.NA among
     objects and strings. Integers that are stored as objects are integers.
     """
+    if not isinstance(getattr(y, "dtype", np.dtype(object)), np.dtype):
+        # Columns with a dtype of their own, whose integers would become floats.
+        y = np.asarray(y, dtype=object)
     y = column_or_1d(y, warn=True)
     unlabeled = find_unlabeled(y)
     known = y[~unlabeled]

@@ -64,6 +64,16 @@ OF_MIXTURES = {
     "learning_offset",
     "total_samples",
 }
+# Fitted attributes that only some configurations have.
+OF_CONFIGURATIONS = (
+    "coef_",
+    "intercept_",
+    "mean_prior_",
+    "mean_precision_prior_",
+    "degrees_of_freedom_prior_",
+    "covariance_prior_",
+    "weight_concentration_prior_",
+)
 
 
 class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
@@ -471,6 +481,12 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
             np.asarray(self.precisions_cholesky_, dtype=np.float64),
         )
 
+    def _set_parameters(self, model, params):
+        # What another configuration had.
+        for name in OF_CONFIGURATIONS:
+            self.__dict__.pop(name, None)
+        super()._set_parameters(model, params)
+
     def _attributes(self, model, params):
         attributes = fitted_attributes(model.structure, model.dtype, params)
         starts = model.starts
@@ -558,7 +574,8 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         -------
         y : ndarray of shape (n,)
         """
-        return self.classes_[self._codes(*rows_to_answer_for(self, X))]
+        codes = self._codes(*rows_to_answer_for(self, X))
+        return self.classes_[codes]
 
     def predict_proba(self, X):
         """Probabilities of the classes given the row, exact however far the row is from all.
@@ -740,8 +757,8 @@ def require_all_classes(training):
     if not (totals > 0.0).all():
         c = int(np.argmin(totals))
         raise ValueError(
-            f"y has no labeled row of the class {training.classes.tolist()[c]!r} of positive weight;"
-            " every class needs one, in the first call of partial_fit too"
+            f"y has no labeled row of the class {training.classes.tolist()[c]!r} of positive"
+            " weight; every class needs one, in the first call of partial_fit too"
         )
 
 

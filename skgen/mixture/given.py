@@ -30,15 +30,22 @@ def check_starts(estimator, structure, d):
 
 def check_given(array, shape, name):
     """`array` as float64, of that shape."""
-    array = check_array(
-        array,
-        dtype=np.float64,
-        ensure_2d=False,
-        allow_nd=True,
-        ensure_min_samples=0,
-        ensure_min_features=0,
-        input_name=name,
-    )
+    try:
+        array = check_array(
+            array,
+            dtype=np.float64,
+            ensure_2d=False,
+            allow_nd=True,
+            ensure_min_samples=0,
+            ensure_min_features=0,
+            input_name=name,
+        )
+    except (ValueError, TypeError) as error:
+        if name in str(error):
+            raise
+        raise ValueError(
+            f"The parameter '{name}' should be an array of numbers: {error}"
+        ) from error
     if array.shape != shape:
         raise ValueError(
             f"The parameter '{name}' should have the shape of {shape}, but got {array.shape}"

@@ -249,8 +249,9 @@ class LabeledRows(TrainingRows):
         n_rows = len(chosen) if weight is None else int((weight > 0.0).sum())
         if n_rows < k:
             raise ValueError(
-                f"n_components_per_class asks for {k} components of class {self.classes.tolist()[c]!r}, of"
-                f" which y labels {n_rows} rows (of positive weight); it must be at most that"
+                f"n_components_per_class asks for {k} components of class"
+                f" {self.classes.tolist()[c]!r}, of which y labels {n_rows} rows (of positive"
+                " weight); it must be at most that"
             )
         partition = partition_rows(
             TrainingRows(rows, column_moments(rows)), method, k, random_state
