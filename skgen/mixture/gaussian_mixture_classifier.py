@@ -31,14 +31,13 @@ from skgen.distributions.gaussian import (
     STRUCTURES,
     DegenerateComponent,
     GaussianParams,
-    expected_log_joint,
 )
 from skgen.mixture import given, streaming
 from skgen.mixture.answers import look_through, rows_to_answer_for
 from skgen.mixture.fitting import MixtureFit, fitted_attributes, penalize_material_floor
 from skgen.mixture.gaussian_mixture import GaussianMixture
 from skgen.mixture.inference import MaximumLikelihood, MaximumPosterior
-from skgen.mixture.initialization import membership_moments, partition_params
+from skgen.mixture.initialization import partition_moments, partition_params
 from skgen.mixture.labeled import (
     GivenShares,
     LabeledModel,
@@ -50,6 +49,7 @@ from skgen.mixture.labeled import (
 )
 from skgen.mixture.map_gaussian_mixture import MAPGaussianMixture, default_prior
 from skgen.mixture.model import EVALUATIONS
+from skgen.mixture.streaming import log_joint
 from skgen.rows import Rows
 from skgen.solvers.solution import Solution
 
@@ -291,12 +291,12 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
             params = self._fitted_params()
             model = penalize_material_floor(model, params)
             moments = streaming.own_moments(model, params, training.rows)
-            stream["entropy"] += moments.log_norm - streaming.log_joint(model, params, moments)
+            stream["entropy"] += moments.log_norm - log_joint(model, params, moments)
             if kept is not None:
                 # The copy is what merges change.
                 moments = kept.about(moments.origin, model.structure).scaled(1.0).merge(moments)
             params = model.m_step(params, moments)
-            value = streaming.log_joint(model, params, moments) + stream["entropy"]
+            value = log_joint(model, params, moments) + stream["entropy"]
         stream.update(
             steps=stream["steps"] + 1, weight=moments.weight, moments=streaming.stored(moments)
         )
@@ -324,7 +324,7 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
             model.structure, params, fitted["weight"], fitted["floor"]
         )
         entropy = self.lower_bound_ * fitted["weight"] - model.regularizer(params)
-        entropy -= streaming.log_joint(model, params, moments)
+        entropy -= log_joint(model, params, moments)
         return streaming.begin(model) | {
             "steps": 1,
             "weight": fitted["weight"],
@@ -392,7 +392,13 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
             looked_at = self._training(rows, begun=not reset)
         rows = with_labels(looked_at.rows, codes)
         return LabeledRows(
-            rows, looked_at.columns, looked_at.patterns, codes, classes, starts, left_out
+            rows,
+            looked_at.columns,
+            looked_at.patterns,
+            codes=codes,
+            classes=classes,
+            starts=starts,
+            left_out=left_out,
         )
 
     def _starts(self, classes):
@@ -458,14 +464,17 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
     def _run(self, task, model, training, given, continued, number, random_state):
         if not training.decided:
             return super()._run(task, model, training, given, continued, number, random_state)
+        partition = training.partition(self.init_params, random_state)
+        moments = partition_moments(training, partition, model.structure)
         try:
-            params = self._initial_params(model, training, given, random_state)
+            params = model.m_step(None, moments)
         except DegenerateComponent as degenerate:
             return degenerate
         model = penalize_material_floor(model, params)
         with task.restart(number) as run:
             run.begin()
-            value = training_value(model, params, training)
+            value = log_joint(model, params, moments) + model.regularizer(params)
+            value = model.in_units(value, moments.weight)
             run.end(lambda: self._attributes(model, params))
         reason = "all rows are labeled: the parameters are known without iterating"
         return Solution(params, value, 1, True, reason, [value])
@@ -727,22 +736,6 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
-
-
-def training_value(model, params, training):
-    """The objective at parameters of which every row's component is known."""
-    partition = training.partition("kmeans", None)
-    origin = params.means
-    moments = membership_moments(training.rows, partition, model.structure, origin)
-    value = expected_log_joint(
-        model.structure,
-        moments,
-        params.means,
-        params.factors,
-        model.log_weights(params),
-        model.scatter,
-    )
-    return model.in_units(value + model.regularizer(params), moments.weight)
 
 
 def require_all_classes(training):

@@ -256,22 +256,26 @@ def nearest(rows, centers):
 
 
 def partition_params(training, partition, model):
-    """Parameters that the inference finds best under the partition's memberships.
+    """Parameters that the inference finds best under the partition's memberships."""
+    return model.m_step(None, partition_moments(training, partition, model.structure))
+
+
+def partition_moments(training, partition, structure):
+    """`MixtureMoments` under the partition's memberships, about the means of its parts.
 
     Two passes: one for the means, one for the scatters about them. With missing cells one pass,
     about the mean of all rows.
     """
-    rows, structure = training.rows, model.structure
+    rows = training.rows
     if training.patterns is not None:
         completion = training.completion(structure, partition.k)
-        moments = rows.sum(_incomplete_moments, (partition, structure, completion))
-        return model.m_step(None, moments)
+        return rows.sum(_incomplete_moments, (partition, structure, completion))
     center = np.tile(training.columns.mean, (partition.k, 1))
     moments = membership_moments(rows, partition, structure, center)
     occupied = moments.count > 0.0
     means = center.copy()
     means[occupied] += moments.shift[occupied] / moments.count[occupied, None]
-    return model.m_step(None, membership_moments(rows, partition, structure, means))
+    return membership_moments(rows, partition, structure, means)
 
 
 def _incomplete_moments(block, params):

@@ -119,7 +119,12 @@ def memoize(stream, model, params, rows, batch):
 def log_joint(model, params, moments):
     """E log p(x, z) of the rows that the moments sum up."""
     return expected_log_joint(
-        model.structure, moments, params.means, params.factors, model.log_weights(params)
+        model.structure,
+        moments,
+        params.means,
+        params.factors,
+        model.log_weights(params),
+        model.scatter,
     )
 
 
