@@ -29,9 +29,9 @@ Acceleration needs more of it:
   `statistic` being that of the E-step at `old`. With Jensen's inequality: the difference of the
   expected complete log likelihoods, regularizers included, in the units of the value.
 
-It extrapolates m_step as a map of packed vectors: what is not packed, such as the step size of
-generalized EM, `unpack` takes from `like`, and it should have settled near the limit. A map that
-still changes costs rejected leaps, and is as right.
+It extrapolates m_step as a map of packed vectors. What is not packed, such as the step size of
+generalized EM, `unpack` takes from `like`; where it keeps changing, gains are not steady and there
+are few leaps or none.
 
 Parameters are values: no step changes them in place, so keeping the best is keeping a reference.
 """

@@ -213,7 +213,11 @@ def test_example_has_under_60_lines_of_code():
 
 def test_guide_shows_the_examples_themselves():
     """Sphinx reads what it shows from the files that are tested here."""
-    shown = re.findall(r"```\{literalinclude\} (\S+)", GUIDE.read_text())
-    paths = {(GUIDE.parent / path).resolve() for path in shown}
+    guide, paths = GUIDE.read_text(), set()
+    for path, options in re.findall(r"```\{literalinclude\} (\S+)\n(.*?)```", guide, re.DOTALL):
+        file = (GUIDE.parent / path).resolve()
+        paths.add(file)
+        for marker in re.findall(r':(?:start|end)-at: "(.+)"', options):
+            assert marker in file.read_text()
     assert paths == set(EXTENDING.glob("*.py"))
-    assert "class BernoulliMixture" not in GUIDE.read_text()
+    assert "class BernoulliMixture" not in guide
