@@ -7,7 +7,14 @@
 - ``prepare(params)``: what ``e_step`` needs of them, computed once per iteration,
 - ``e_step(block, prepared)``: a statistic with ``merge``,
 - ``value(params, statistic)``: the objective at `params`,
-- ``m_step(params, statistic)``: better parameters.
+- ``m_step(params, statistic)``: better parameters; a ValueError where there are none.
+
+The best parameters are those that maximize the expected complete log likelihood
+
+    Q(new) = sum_i w_i sum_z p(z | x_i, old) log p(x_i, z | new)  (+ log p(new))
+
+and any of a Q that is not lower than Q(old) are better: generalized EM. `skgen.solvers.ascent`
+finds such where no formula gives the best.
 
 Acceleration needs more of it:
 
@@ -20,25 +27,60 @@ Acceleration needs more of it:
   the M-step regularizes in a way that the value does not know of,
 - ``gain(statistic, old, new)``: a lower bound of merit(new) - merit(old) without a pass,
   `statistic` being that of the E-step at `old`. With Jensen's inequality: the difference of the
-  expected complete log likelihoods, regularizers included.
+  expected complete log likelihoods, regularizers included, in the units of the value.
+
+It extrapolates m_step as a map of packed vectors. What is not packed, such as the step size of
+generalized EM, `unpack` takes from `like`; where it keeps changing, gains are not steady and there
+are few leaps or none.
 
 Parameters are values: no step changes them in place, so keeping the best is keeping a reference.
 """
 
-from math import inf, isfinite
+from math import inf, isfinite, isnan
 
 from skgen.solvers.acceleration import ACCELERATIONS, Place
+from skgen.solvers.monitor import Monitor
 from skgen.solvers.solution import Solution
 
-# A fall of the objective below this share of its size counts as rounding (by bytes per number).
-ROUNDING = {4: 1e-6, 8: 5e-11}
+# A fall of the objective below this share of its size counts as rounding, ...
+ROUNDING = 5e-11
+# ... below that one where the rows are float32.
+SINGLE_ROUNDING = 1e-6
 # Near a limit, with a slow step, value(F(x)) - value(x) is up to twice its lower bound.
 LOOSENESS = 2.0
+LOWERED = (
+    "the M-step lowered the objective: what it adds, such as a covariance floor, outweighs what EM"
+    " still gains"
+)
 
 
-def em(model, params, rows, monitor, acceleration=None):
-    """Iterate until `monitor` ends the run; return a `Solution`.
+def em(model, params, rows, monitor=None, acceleration=None):
+    """Iterate until `monitor` ends the run.
 
+    Parameters
+    ----------
+    model : object with prepare, e_step, value and m_step
+        As the module says; for `acceleration` also pack, unpack, merit and gain.
+    params : object
+        Where to start; whatever the model understands.
+    rows : Rows
+    monitor : Monitor or None
+        When to stop, and who watches; None for ``Monitor()``.
+    acceleration : {"squarem", "anderson"} or None
+
+    Returns
+    -------
+    Solution
+        ``params``, ``value``, ``history`` (the objective of every iteration), ``n_iter``,
+        ``converged``, ``reason`` and ``failure``.
+
+    Raises
+    ------
+    ValueError
+        If the objective is NaN at the start, or from the E-step.
+
+    Notes
+    -----
     An M-step that raises ValueError ends the run too, at the parameters it was to improve.
 
     The E-step that ends the run is followed by its M-step, so ``solution.value`` is the
@@ -46,7 +88,8 @@ def em(model, params, rows, monitor, acceleration=None):
 
     A step that lowers the objective by more than rounding is taken back and ends the run: exact
     EM cannot do that, so what the M-step adds (a covariance floor) has become as large as what
-    EM still gains.
+    EM still gains. A step to where the objective is NaN is taken back likewise, and the run has
+    not converged.
 
     `acceleration` names one of ``ACCELERATIONS``, whose leaps are iterations too. A leap is
     rejected, and its iteration repeats the objective in the history, where no M-step exists, where
@@ -57,6 +100,7 @@ def em(model, params, rows, monitor, acceleration=None):
     rises. The history then repeats the best objective, whose parameters are the result unless
     the objective recovers; the run ends when the merit changes by less than tol.
     """
+    monitor = Monitor() if monitor is None else monitor
     scheme = None if acceleration is None else ACCELERATIONS[acceleration](model)
     previous, place, vector, best = params, None, None, None
     n_iter, failure = 0, None
@@ -69,6 +113,13 @@ def em(model, params, rows, monitor, acceleration=None):
         if plain:
             statistic = rows.sum(model.e_step, model.prepare(params))
             value = model.value(params, statistic)
+            if isnan(value):
+                if n_iter == 1:
+                    raise ValueError("the objective is NaN at the start")
+                params, n_iter = previous if best is None else best, n_iter - 1
+                monitor.take_back(params, "the M-step made the objective NaN", converged=False)
+                best = None
+                break
             # A run that continues another may have other rows.
             low = n_iter > 1 and fell(value, monitor.latest, rows.dtype)
             if low:
@@ -76,7 +127,7 @@ def em(model, params, rows, monitor, acceleration=None):
                 target = climb(model, params, statistic, place, scheme, monitor.tol)
                 if target is None:
                     params, n_iter = best, n_iter - 1
-                    monitor.take_back(params, "the covariance floor outweighs what EM still gains")
+                    monitor.take_back(params, LOWERED)
                     break
                 previous, params = params, target
             else:
@@ -159,4 +210,5 @@ def place_of(model, params, target, value, statistic):
 
 def fell(value, before, dtype):
     """Whether the objective went down by more than rounding."""
-    return isfinite(before) and value < before - ROUNDING[dtype.itemsize] * max(abs(before), 1e-3)
+    share = SINGLE_ROUNDING if dtype == "float32" else ROUNDING
+    return isfinite(before) and value < before - share * max(abs(before), 1e-3)

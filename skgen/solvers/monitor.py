@@ -14,22 +14,32 @@ SMALL_LOSS = 1e-6
 
 
 class Monitor:
-    """Watches one run.
+    """Watches one run, and only one: every run takes a monitor of its own.
 
     Parameters
     ----------
     max_iter : int
     tol : float
         The run has converged when the objective changes by less.
-    run : object with begin() and end(attributes), as `skgen.base.FitTask.restart` yields
+    run : object with begin() and end(attributes), or None if nobody watches
+        As `skgen.base.FitTask.restart` yields. `attributes` is a function without arguments; the
+        run ends early if end() returns true.
     attributes : callable of params
-        The fitted attributes that callbacks see.
+        The fitted attributes that callbacks see, none by default.
     report : callable of (iteration, value, change), or None
     start : float
         The objective before the first iteration, where an earlier fit is continued.
     """
 
-    def __init__(self, max_iter, tol, run, attributes, report=None, start=-math.inf):
+    def __init__(
+        self,
+        max_iter=100,
+        tol=1e-3,
+        run=None,
+        attributes=lambda params: {},
+        report=None,
+        start=-math.inf,
+    ):
         self.max_iter, self.tol = max_iter, tol
         self.run, self.attributes, self.report = run, attributes, report
         self.latest = start
@@ -39,7 +49,8 @@ class Monitor:
 
     def begin(self):
         """Call before each iteration."""
-        self.run.begin()
+        if self.run is not None:
+            self.run.begin()
 
     def end(self, value, params, plain=True):
         """Record the iteration's objective; whether the run is over.
@@ -51,7 +62,7 @@ class Monitor:
         self.history.append(value)
         if self.report is not None:
             self.report(len(self.history), value, change)
-        stop = self.run.end(lambda: self.attributes(params))
+        stop = self._show(params)
         if plain and abs(change) < self.tol:
             self.converged = True
             self.reason = f"objective changed by less than tol={self.tol:g}"
@@ -63,10 +74,14 @@ class Monitor:
         """Record an iteration that led nowhere, `params` still the best; whether to stop."""
         return self.end(self.latest, params, plain=False)
 
-    def take_back(self, params, reason):
+    def take_back(self, params, reason, converged=True):
         """End the run before the iteration that has begun; `params` stay the result."""
-        self.run.end(lambda: self.attributes(params))
-        self.converged, self.reason = True, reason
+        self._show(params)
+        self.converged, self.reason = converged, reason
+
+    def _show(self, params):
+        """End the iteration for whoever watches; whether they ask to stop."""
+        return self.run is not None and bool(self.run.end(lambda: self.attributes(params)))
 
 
 class DescentMonitor:
