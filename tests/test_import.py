@@ -59,6 +59,13 @@ def test_import_of_a_package_takes_no_longer_than_its_peer(package):
     assert min(ours) <= 1.1 * min(theirs) + 0.02, (min(ours), min(theirs))
 
 
+def test_import_of_inspection_loads_no_matplotlib():
+    _, modules = load("skgen.inspection")
+    drawing = {name.split(".")[0] for name in modules} & {"matplotlib", "PIL", "mpl_toolkits"}
+    assert not drawing, f"also loads {sorted(drawing)}"
+    assert "skgen.inspection.mixture_display" in modules
+
+
 def test_packages_load_when_first_used():
     script = """
 import sys
@@ -66,7 +73,7 @@ import skgen
 assert "skgen.mixture" not in sys.modules
 skgen.mixture.GaussianMixture
 assert "skgen.mixture" in sys.modules
-assert {"cluster", "linear_model", "mixture"} <= set(dir(skgen))
+assert {"cluster", "inspection", "linear_model", "mixture"} <= set(dir(skgen))
 try:
     skgen.nothing
 except AttributeError as error:
@@ -86,7 +93,7 @@ def state():
             logging.getLogger().handlers[:], logging.getLogger().level,
             threadpoolctl.threadpool_info(), np.random.get_state()[1].tolist())
 before = state()
-import skgen.mixture, skgen.cluster, skgen.linear_model
+import skgen.mixture, skgen.cluster, skgen.linear_model, skgen.inspection
 assert state() == before
 """
     run(script)

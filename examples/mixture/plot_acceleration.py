@@ -19,6 +19,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+from skgen.inspection import MixtureDisplay
 from skgen.mixture import BayesianGaussianMixture, GaussianMixture
 
 ACCELERATIONS = {None: "tab:gray", "squarem": "tab:orange", "anderson": "tab:blue"}
@@ -77,14 +78,16 @@ def main(output):
     right.set_title("mean field with six components, left to gain per row")
 
     mixture = likelihood["anderson"]
-    left.scatter(*X.T, s=2, color="tab:blue", alpha=0.3)
-    angle = np.linspace(0, 2 * np.pi, 100)
-    circle = 2 * np.column_stack([np.cos(angle), np.sin(angle)])
-    for mean, covariance in zip(mixture.means_, mixture.covariances_, strict=True):
-        outline = mean + circle @ np.linalg.cholesky(covariance).T
-        left.plot(*outline.T, color="black", linewidth=1.5)
+    MixtureDisplay.from_estimator(
+        mixture,
+        X,
+        levels=0.9,
+        ax=left,
+        scatter_kwargs={"s": 2, "color": "tab:blue", "alpha": 0.3},
+        ellipse_kwargs={"edgecolor": "black", "facecolor": "none", "alpha": 1.0},
+    )
     left.set_axis_off()
-    left.set_title("components at two standard deviations")
+    left.set_title("nine tenths of each component")
     figure.savefig(output, dpi=80)
     plt.close(figure)
     print(f"picture: {output}")

@@ -18,6 +18,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from skgen.inspection import MixtureDisplay
 from skgen.mixture import BayesianGaussianMixture
 
 N_COMPONENTS = 12
@@ -50,7 +51,7 @@ def clouds(n_rows=600, seed=3):
 
 
 def follow(X):
-    """The fit, and components before it and after every iteration.
+    """The fit before its first iteration, after its last, and all weights between.
 
     One batch that comes again and again is one iteration of the full fit each time.
     """
@@ -59,9 +60,8 @@ def follow(X):
         for _ in range(2)
     )
     start.fit(X)
-    first = start.means_, start.covariances_, start.weights_
     weights = [mixture.partial_fit(X, batch="all").weights_ for _ in range(N_ITERATIONS)]
-    return mixture, first, np.array([first[2], *weights])
+    return start, mixture, np.array([start.weights_, *weights])
 
 
 def bounds(X, kind, concentration):
@@ -80,29 +80,21 @@ def bounds(X, kind, concentration):
     return np.array([mixture.lower_bound_ for mixture in fits])
 
 
-def ellipse(mean, covariance, radius=2.0):
-    """Points at `radius` standard deviations."""
-    angle = np.linspace(0, 2 * np.pi, 100)
-    circle = radius * np.column_stack([np.cos(angle), np.sin(angle)])
-    return mean + circle @ np.linalg.cholesky(covariance).T
-
-
 def main(output):
     X = clouds()
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
-    mixture, (means, covariances, _), weights = follow(X)
-    left.scatter(*X.T, s=4, color="tab:blue", alpha=0.4)
-    for mean, covariance in zip(means, covariances, strict=True):
-        left.plot(*ellipse(mean, covariance).T, color="tab:orange", linewidth=1)
+    start, mixture, weights = follow(X)
     kept = mixture.weights_ > 0.01
-    for number in np.flatnonzero(kept):
-        outline = ellipse(mixture.means_[number], mixture.covariances_[number])
-        left.plot(*outline.T, color="black", linewidth=1.8)
+    left.scatter(*X.T, s=4, color="tab:blue", alpha=0.4)
+    # Lighter components are fainter: those that lost their rows do not show.
+    for fit, color, width in ((start, "tab:orange", 1), (mixture, "black", 1.8)):
+        style = {"edgecolor": color, "facecolor": "none", "linewidth": width}
+        MixtureDisplay.from_estimator(fit, levels=0.9, ax=left, ellipse_kwargs=style)
     left.plot([], [], color="tab:orange", label=f"{N_COMPONENTS} at the start")
     left.plot([], [], color="black", label=f"{kept.sum()} that keep rows")
     left.legend(frameon=False, loc="upper left", fontsize=9)
     left.set_axis_off()
-    left.set_title("components at two standard deviations")
+    left.set_title("nine tenths of each component")
     print(
         f"{N_COMPONENTS} components, {kept.sum()} keep rows:"
         f" weights {', '.join(f'{weight:.3f}' for weight in mixture.weights_[kept])};"

@@ -14,12 +14,11 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import to_rgb
 
+from skgen.inspection import MixtureDisplay
 from skgen.mixture import GaussianMixture
 
 STRUCTURES = ("spherical", "diag", "tied", "full")
-COLORS = ("tab:blue", "tab:orange", "tab:green")
 
 
 def clouds(n_rows, seed):
@@ -32,24 +31,6 @@ def clouds(n_rows, seed):
     return means[cloud] + np.einsum("ni,nij->nj", noise, shapes[cloud])
 
 
-def covariance_matrices(mixture):
-    """The covariances of every structure as (k, 2, 2)."""
-    k = mixture.n_components
-    return {
-        "full": lambda c: c,
-        "tied": lambda c: np.stack([c] * k),
-        "diag": lambda c: np.stack([np.diag(variances) for variances in c]),
-        "spherical": lambda c: np.stack([variance * np.eye(2) for variance in c]),
-    }[mixture.covariance_type](mixture.covariances_)
-
-
-def ellipse(mean, covariance, radius=2.0):
-    """Points at `radius` standard deviations."""
-    angle = np.linspace(0, 2 * np.pi, 100)
-    circle = radius * np.column_stack([np.cos(angle), np.sin(angle)])
-    return mean + circle @ np.linalg.cholesky(covariance).T
-
-
 def main(output):
     X, X_new = clouds(1500, seed=0), clouds(1500, seed=1)
     figure, all_axes = plt.subplots(
@@ -59,15 +40,19 @@ def main(output):
         mixture = GaussianMixture(
             3, covariance_type=structure, n_init=5, random_state=0, tol=1e-5, max_iter=500
         ).fit(X)
-        color = mixture.predict_proba(X) @ np.array([to_rgb(name) for name in COLORS])
-        axes.scatter(*X.T, s=3, c=color.clip(0, 1), alpha=0.5)
-        matrices = covariance_matrices(mixture)
-        for mean, covariance in zip(mixture.means_, matrices, strict=True):
-            axes.plot(*ellipse(mean, covariance).T, color="black", linewidth=1.5)
+        MixtureDisplay.from_estimator(
+            mixture,
+            X,
+            levels=0.9,
+            ax=axes,
+            scatter_kwargs={"s": 3, "alpha": 0.5},
+            ellipse_kwargs={"edgecolor": "black", "facecolor": "none", "alpha": 1.0},
+        )
+        axes.label_outer()
         score = mixture.score(X_new)
         axes.set_title(f"{structure}: {score:.3f}")
         print(f"{structure:10} held-out log-likelihood {score:.3f}, BIC {mixture.bic(X):.0f}")
-    figure.suptitle("held-out log-likelihood per row, ellipses at two standard deviations")
+    figure.suptitle("held-out log-likelihood per row, ellipses hold nine tenths of a component")
     figure.savefig(output, dpi=80)
     print(f"picture: {output}")
 
