@@ -455,11 +455,17 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         if model.scatter is not None:
             model = replace(model, scatter=labeled.scatter)
         partition = training.partition(self.init_params, random_state)
-        if self.inference == "ml" and not training.all_labeled and training.scarce(structure):
-            prior = default_prior(self, structure, training, training.k)
-            inference = self._under_given_priors(MaximumPosterior(prior, 1.0), training)
-            model = replace(model, inference=inference)
-        return partition_params(labeled, partition, model)
+        own = self.inference == "map" or training.all_labeled
+        if own or not training.scarce(structure):
+            try:
+                return partition_params(labeled, partition, model)
+            except DegenerateComponent:
+                if own:
+                    raise
+        # Of Fraley and Raftery (2007); unlabeled rows decide from there on.
+        prior = default_prior(self, structure, training, training.k)
+        inference = self._under_given_priors(MaximumPosterior(prior, 1.0), training)
+        return partition_params(labeled, partition, replace(model, inference=inference))
 
     def _run(self, task, model, training, given, continued, number, random_state):
         if not training.decided:
