@@ -2,6 +2,12 @@
 
 from skgen.mixture.bayesian_gaussian_mixture import BayesianGaussianMixture
 from skgen.mixture.gaussian_mixture import GaussianMixture
+from skgen.mixture.gaussian_mixture_search import GaussianMixtureSearch
 from skgen.mixture.map_gaussian_mixture import MAPGaussianMixture
 
-__all__ = ["BayesianGaussianMixture", "GaussianMixture", "MAPGaussianMixture"]
+__all__ = [
+    "BayesianGaussianMixture",
+    "GaussianMixture",
+    "GaussianMixtureSearch",
+    "MAPGaussianMixture",
+]
