@@ -9,8 +9,10 @@ import logging
 import sys
 import warnings
 from contextlib import contextmanager
+from contextvars import ContextVar
 from copy import deepcopy
 from math import isfinite
+from numbers import Integral
 
 import numpy as np
 from scipy import sparse
@@ -77,10 +79,12 @@ __all__ = [
     "check_weight",
     "class_factors",
     "clone",
+    "collected_warnings",
     "fit_context",
     "one_blas_thread",
     "random_streams",
     "require_finite",
+    "split_folds",
     "split_stratified",
     "thread_count",
     "validate_params",
@@ -319,6 +323,21 @@ def split_stratified(labels, share, random_state):
     return next(splitter.split(np.zeros((len(labels), 1)), labels))
 
 
+def split_folds(cv, X, y, random_state):
+    """Pairs of positions to train on and to hold out, as scikit-learn reads `cv`.
+
+    A number of folds deals shuffled rows: data sorted by group would otherwise lose a group.
+    """
+    # As above.
+    from sklearn.model_selection import KFold, check_cv
+
+    if cv is None or isinstance(cv, Integral):
+        splitter = KFold(5 if cv is None else cv, shuffle=True, random_state=random_state)
+    else:
+        splitter = check_cv(cv, y)
+    return splitter.split(X, y)
+
+
 def admit_new(estimator, X, accept_sparse=False):
     """Rows to predict on, validated: an array (as it is where nothing is wrong) or CSR."""
     if (
@@ -434,9 +453,29 @@ def random_streams(random_state, n_starts):
     return streams
 
 
+# Where `warn_convergence` puts its messages, None for Python's warnings. One per thread, which
+# the filters of `warnings` are not.
+_collected = ContextVar("_collected", default=None)
+
+
+@contextmanager
+def collected_warnings():
+    """The list of messages that `warn_convergence` gets in this thread, in place of warnings."""
+    messages = []
+    token = _collected.set(messages)
+    try:
+        yield messages
+    finally:
+        _collected.reset(token)
+
+
 def warn_convergence(message, stacklevel=4):
     """Issue a ConvergenceWarning from the caller of `fit`, so many calls up."""
-    warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
+    messages = _collected.get()
+    if messages is None:
+        warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
+    else:
+        messages.append(message)
 
 
 class StandardOutput(logging.Handler):
@@ -511,6 +550,20 @@ class FitTask:
         context.call_on_fit_task_end(
             estimator=self.estimator, **self.data, reconstruction_attributes=run.attributes
         )
+
+    @contextmanager
+    def fit_of(self, estimator, number):
+        """Fit number `number` of those that make up this one, of another estimator."""
+        if not self.watched:
+            yield
+            return
+        context = self.context.subcontext(
+            task_name="candidate", task_id=None if self.sequential else number
+        )
+        with context.propagate_callback_context(estimator):
+            context.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+            yield
+        context.call_on_fit_task_end(estimator=self.estimator, **self.data)
 
     def end(self):
         """Tell the callbacks that the estimator is fitted."""

@@ -98,7 +98,9 @@ class Entry:
     def n_groups(self):
         """Clusters or components; 0 where y says what they are."""
         arguments = self.prototype.get_params()
-        return arguments.get("n_clusters") or arguments.get("n_components") or 0
+        numbers = arguments.get("n_clusters") or arguments.get("n_components") or 0
+        # A search has several.
+        return max(numbers) if isinstance(numbers, tuple) else numbers
 
     @property
     def fits_intercept(self):
@@ -305,6 +307,35 @@ def _mixture_parameters(covariance_type):
     }
 
 
+def add_mixture_search(name, **arguments):
+    """Grids whose structures all rotate, or do not; every number of components has to fit."""
+    arguments = {"n_components": (N_GROUPS,), "random_state": 0, "max_iter": 30} | arguments
+    drawn = arguments.get("criterion") == "held_out"
+    add(
+        f"MixtureSearch-{name}",
+        mixture.GaussianMixtureSearch(**arguments),
+        parameters={"weights_": unmoved, "means_": location, "best_index_": unmoved},
+        start=lambda X: {
+            "n_components": N_GROUPS,
+            "inference": "ml",
+            "estimator_params": {"means_init": first_rows(X, N_GROUPS)},
+        },
+        units=lambda a: {"reg_covar": 1e-6 * a**2},
+        # The criteria weigh parameters against rows.
+        prior=True,
+        density=True,
+        missing=True,
+        # Folds are dealt by place.
+        repeats=not drawn,
+        permutes=not drawn,
+        weighted=not drawn,
+        checked=not drawn,
+        rotates="diag" not in arguments["covariance_type"],
+        grid={"criterion": ["bic", "icl"]},
+        processes=name == "bic",
+    )
+
+
 for _type in ("full", "tied", "diag", "spherical"):
     add_gaussian_mixture(_type, _type)
 add_gaussian_mixture("kmeans++", init_params="k-means++", n_init=2)
@@ -319,6 +350,23 @@ if PACKAGE == "skgen":
     for _type in ("full", "tied", "diag", "spherical"):
         add_map_mixture(_type, _type)
     add_map_mixture("sparse-weights", weight_concentration_prior=0.5, init_params="k-means++")
+    add_mixture_search(
+        "bic", n_components=(N_GROUPS, 5), covariance_type=("full", "spherical"), n_init=2
+    )
+    add_mixture_search(
+        "icl",
+        covariance_type=("full", "tied"),
+        inference=("ml", "map", "mean_field"),
+        criterion="icl",
+        init_params="k-means++",
+    )
+    add_mixture_search(
+        "held_out",
+        covariance_type=("full", "diag"),
+        inference=("ml", "map"),
+        criterion="held_out",
+        cv=3,
+    )
 
 
 @dataclass(frozen=True)

@@ -500,6 +500,33 @@ ARGUMENTS["BayesianGaussianMixture"] = _prior_arguments + [
     argument("prune_threshold", 0.1, 0.0, 1.0, np.nan, "small"),
     *[spoil for spoil in ARGUMENTS["GaussianMixture"] if not spoil.__name__.endswith("s_init")],
 ]
+ARGUMENTS["GaussianMixtureSearch"] = [
+    argument("n_components", *NUMBERS, 10**6, True, (), (2, 0), (1, "two"), [[1, 2]], {3}, (1, 2, 2)),
+    argument("covariance_type", "round", None, 3, (), ("full", "round"), [["full"]], "tied"),
+    argument("inference", "exact", None, 3, (), ("ml", None), "mean_field", ("map", "ml")),
+    argument("criterion", "wic", None, 3, "aic", "held_out"),
+    argument("cv", -1, 0, 1, 1.5, "all", 10**6, [], [([0], [])], [([0, 1, 2], [10**6])], None),
+    argument(
+        "estimator_params",
+        3,
+        "all",
+        {"nothing": 1},
+        {"tol": 1.0},
+        {"acceleration": "fast"},
+        {"means_init": np.zeros((4, 99))},
+        {"means_init": np.full((4, 2), np.nan)},
+        {"mean_precision_prior": 1.0},
+        {1: 2},
+    ),
+    argument("refit", "yes", None, 2),
+    argument("verbose", -1, "loud", None),
+    *[
+        spoil
+        for spoil in ARGUMENTS["GaussianMixture"]
+        if spoil.__name__.split()[1]
+        in ("tol", "reg_covar", "max_iter", "n_init", "init_params", "random_state")
+    ],
+]
 _linear_arguments = [
     argument("fit_intercept", "yes", None, 2),
     argument(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import is_classifier
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.metrics import adjusted_rand_score
 
 
@@ -71,12 +71,23 @@ def same_partition(labels, others):
 
 
 def fitted_state(estimator):
-    """The fitted attributes of an estimator, by name."""
-    return {
-        name: value
-        for name, value in vars(estimator).items()
-        if name.endswith("_") and not name.startswith("_")
-    }
+    """The fitted attributes of an estimator, by name, but for what a clock said.
+
+    Fitted estimators and dictionaries among them are taken apart.
+    """
+    state = {}
+    for name, value in vars(estimator).items():
+        if not name.endswith("_") or name.startswith("_"):
+            continue
+        if isinstance(value, BaseEstimator):
+            value = fitted_state(value)
+        if isinstance(value, dict):
+            for part, content in value.items():
+                if part != "fit_time":
+                    state[f"{name}.{part}"] = repr(content) if part == "params" else content
+        else:
+            state[name] = value
+    return state
 
 
 def assert_same_bits(state, other):

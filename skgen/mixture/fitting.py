@@ -29,7 +29,6 @@ from skgen.mixture.initialization import (
     TrainingRows,
     given_params,
     partition_params,
-    partition_rows,
     replace_given,
 )
 from skgen.mixture.model import MixtureModel
@@ -299,8 +298,8 @@ class MixtureFit(Estimator):
         weights, means, precisions = given
         if all(array is not None for array in given):
             return given_params(model.structure, *given)
-        partition = partition_rows(
-            training, self.init_params, int(self.n_components), random_state, means
+        partition = training.partition(
+            self.init_params, int(self.n_components), random_state, means
         )
         if precisions is not None:
             # The partition's own covariances are not needed, so they may be singular.

@@ -45,11 +45,14 @@ class TrainingRows:
         With the patterns of missing cells as target, where there are any.
     columns : ColumnMoments or ObservedMoments
     patterns : skgen.distributions.missing.Patterns or None
+    drawn : dict or None
+        Partitions by what they were drawn from, where several fits start from the same.
     """
 
     rows: Rows
     columns: object
     patterns: missing.Patterns | None = None
+    drawn: dict | None = None
 
     @cached_property
     def scatter(self):
@@ -146,6 +149,21 @@ class TrainingRows:
         if "seeds" in other.__dict__:
             other.__dict__["seeds"] = other.seeds.with_threads(n_threads)
         return other
+
+    def partition(self, method, k, random_state, means=None):
+        """`partition_rows`; what `drawn` holds is not drawn again."""
+        if self.drawn is None:
+            return partition_rows(self, method, k, random_state, means)
+        state = random_state.get_state()
+        given = None if means is None else means.tobytes()
+        key = method, k, state[1].tobytes(), state[2:], given
+        if key not in self.drawn:
+            partition = partition_rows(self, method, k, random_state, means)
+            self.drawn[key] = partition, random_state.get_state()
+        # The draws that follow are those of a fit of its own.
+        partition, after = self.drawn[key]
+        random_state.set_state(after)
+        return partition
 
     def covariance(self):
         """Of all rows (d, d), with divisor sum w - 1 where that is positive."""

@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 
 from tests.catalogue import CATALOGUE, PACKAGE, entries
@@ -135,7 +135,7 @@ import warnings
 warnings.simplefilter("error")
 from sklearn.exceptions import ConvergenceWarning
 warnings.simplefilter("ignore", ConvergenceWarning)
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from tests.laws.test_lifecycle import bits
 
 with open(sys.argv[1], "rb") as file:
@@ -169,9 +169,11 @@ def test_pickle_and_clone_survive_a_new_process(protocol, tmp_path):
 def test_pickle_holds_plain_data_only(entry):
     """Arrays, numbers and strings: nothing a safe loader would have to trust."""
     fitted = entry.build().fit(**entry.data(overlapping()))
-    for name, value in vars(fitted).items():
-        plain = (np.ndarray, np.generic, float, int, str, list, tuple, dict, type(None))
-        assert isinstance(value, plain), f"{name} is a {type(value)}"
+    parts = [value for value in vars(fitted).values() if isinstance(value, BaseEstimator)]
+    for estimator in (fitted, *parts):
+        for name, value in vars(estimator).items():
+            plain = (np.ndarray, np.generic, float, int, str, list, tuple, dict, type(None))
+            assert isinstance(value, plain) or value in parts, f"{name} is a {type(value)}"
 
 
 @pytest.mark.skipif(PACKAGE != "skgen", reason="skgen's own promise")
