@@ -234,7 +234,7 @@ def admit_partly_labeled(
         # scikit-learn's message for a missing y.
         _validated(estimator, X, None, True, False, 1, False)
     X = _validated(estimator, X, None, reset, False, 1, check_finite, labels=())
-    labels, unlabeled = check_partial_labels(y)
+    labels, unlabeled = check_partial_labels(y, classes)
     check_consistent_length(X, labels)
     if unlabeled.all() and classes is None:
         raise ValueError(
@@ -252,11 +252,12 @@ def admit_partly_labeled(
     return Rows(X, weight, n_threads=n_threads, row_work=work), found, codes
 
 
-def check_partial_labels(y):
+def check_partial_labels(y, classes=None):
     """Labels of some rows as an array (n,), and the mask of the rows that have none.
 
     Rows without a label are -1 among integers, NaN among floats, and None, NaN or pandas.NA among
-    objects and strings. Integers that are stored as objects are integers.
+    objects and strings. Integers that are stored as objects are integers. Where `classes` hold -1
+    it is a class, and so it is, with a warning, where all integers are -1 or 1.
     """
     if not isinstance(getattr(y, "dtype", np.dtype(object)), np.dtype):
         # Columns with a dtype of their own, whose integers would become floats.
@@ -277,12 +278,30 @@ def check_partial_labels(y):
             y[~unlabeled] = known
             if y.dtype.kind == "i":
                 unlabeled = unlabeled | (y == -1)
+    if y.dtype.kind == "i" and minus_one_is_a_class(y, unlabeled, classes):
+        unlabeled = np.zeros(len(y), dtype=bool)
     # Integers and booleans are classes whatever they are; looking at them takes a sort.
     if y.dtype.kind not in "iub" and not unlabeled.all():
         if y.dtype.kind == "f" and np.isinf(y).any():
             raise ValueError("Input y contains infinity; classes must be finite, NaN is no label")
         check_classification_targets(y[~unlabeled])
     return y, unlabeled
+
+
+def minus_one_is_a_class(y, unlabeled, classes):
+    """Whether -1 is a class of integers y: of `classes`, or the other one beside 1."""
+    if classes is not None:
+        return classes.dtype.kind == "i" and -1 in classes
+    known = y[~unlabeled]
+    if len(known) in (0, len(y)) or (known != 1).any():
+        return False
+    warnings.warn(
+        "y holds -1 and 1 only, which are taken for two classes; among other classes -1 marks rows"
+        " without a label (None and NaN always do)",
+        UserWarning,
+        stacklevel=5,
+    )
+    return True
 
 
 def class_factors(class_weight, classes, y, weight=None):

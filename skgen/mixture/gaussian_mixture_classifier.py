@@ -237,7 +237,7 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
             NaN marks a missing cell, which is integrated out.
         y : array-like of shape (n,)
             Classes; a row without label is -1 among integers, NaN among floats, None, NaN or
-            pandas.NA among objects and strings.
+            pandas.NA among objects and strings. Integers that are all -1 or 1 are two classes.
         sample_weight : array of shape (n,), default=None
             Weight 2 means the same as the row twice, 0 as no row.
 
@@ -272,7 +272,7 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         self : estimator
         """
         if classes is not None:
-            classes = np.unique(check_partial_labels(classes)[0])
+            classes = np.unique(np.asarray(classes))
         begun = hasattr(self, "_stream") or hasattr(self, "_fitted_rows")
         if begun and classes is not None and not np.array_equal(classes, self.classes_):
             raise ValueError(
@@ -313,16 +313,12 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         """The stream so far; the rows of `fit` are one block."""
         if hasattr(self, "_stream"):
             return dict(self._stream)
-        if self.priors is not None:
-            raise ValueError(
-                "partial_fit cannot continue from fit where priors are given, because they hide"
-                " how many rows each class had; begin with partial_fit, or leave priors=None"
-            )
         fitted, params = self._fitted_rows, self._fitted_params()
         model = self._streamed_model(training, fitted)
-        moments = model.inference.moments(
-            model.structure, params, fitted["weight"], fitted["floor"]
-        )
+        count = fitted["count"]
+        if count is None:
+            count = model.inference.counts(params, fitted["weight"])
+        moments = model.inference.moments_of(model.structure, params, count, fitted["floor"])
         entropy = self.lower_bound_ * fitted["weight"] - model.regularizer(params)
         entropy -= log_joint(model, params, moments)
         return streaming.begin(model) | {
@@ -346,6 +342,7 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
             patterns=training.patterns,
             scale=stream["scale"],
             starts=training.starts,
+            classes=training.classes,
         )
 
     def _fit_labeled(self, X, y, sample_weight, classes=None):
@@ -353,7 +350,6 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         training = self._admit_labeled(X, y, sample_weight, classes, reset=True)
         require_all_classes(training)
         model = self._fit_training(training, X, y, sample_weight)
-        self.classes_ = training.classes
         self.transduction_ = self._transduction(training)
         return training, model
 
@@ -374,8 +370,8 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         if len(classes) < 2:
             hint = " (-1 marks rows without a label)" if (codes < 0).any() else ""
             raise ValueError(
-                f"y labels rows of the class {classes.tolist()[0]!r} only{hint}; a classifier"
-                " needs at least two classes"
+                f"y labels rows of one class only, {classes.tolist()[0]!r}{hint}; a classifier needs"
+                " at least two classes"
             )
         labeled, left_out = codes >= 0, None
         weight = rows.weight
@@ -387,7 +383,7 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         elif not labeled.all() and self.unlabeled_weight != 1.0:
             weight = np.ones(len(codes)) if weight is None else weight
             rows = rows.with_weight(np.where(labeled, weight, self.unlabeled_weight * weight))
-        starts = self._starts(classes)
+        starts = self._starts(classes, rows.n_rows)
         with one_blas_thread(rows):
             looked_at = self._training(rows, begun=not reset)
         rows = with_labels(looked_at.rows, codes)
@@ -401,18 +397,21 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
             left_out=left_out,
         )
 
-    def _starts(self, classes):
+    def _starts(self, classes, n_rows):
         """Components at which the classes begin, and their number."""
-        given_counts = self.n_components_per_class
-        if np.ndim(given_counts) == 0:
-            counts = np.full(len(classes), int(given_counts))
-        else:
-            counts = np.asarray(given_counts)
-            if counts.shape != classes.shape or counts.dtype.kind not in "iu" or counts.min() < 1:
-                raise ValueError(
-                    f"n_components_per_class={given_counts!r} must be an integer or one positive"
-                    f" integer for each of the {len(classes)} classes"
-                )
+        counts = np.asarray(self.n_components_per_class)
+        if counts.ndim == 0:
+            counts = np.full(len(classes), counts)
+        if counts.shape != classes.shape or not all(is_count(count) for count in counts.tolist()):
+            raise ValueError(
+                f"n_components_per_class={self.n_components_per_class!r} must be a positive"
+                f" integer or one for each of the {len(classes)} classes"
+            )
+        if max(counts.tolist()) > n_rows:
+            raise ValueError(
+                f"n_components_per_class={self.n_components_per_class!r} asks for more components"
+                f" of a class than X has rows, {n_rows}"
+            )
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
     def _inference(self, structure, training):
@@ -447,7 +446,9 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
 
     def _model(self, structure, training):
         model = super()._model(structure, training)
-        return LabeledModel(**vars(model) | {"starts": training.starts})
+        return LabeledModel(
+            **vars(model) | {"starts": training.starts, "classes": training.classes}
+        )
 
     def _initial_params(self, model, training, given, random_state):
         """The supervised fit; under a prior where there are too few labeled rows for one."""
@@ -481,6 +482,9 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
             run.begin()
             value = log_joint(model, params, moments) + model.regularizer(params)
             value = model.in_units(value, moments.weight)
+            report = self._report(number)
+            if report is not None:
+                report(1, value, np.inf)
             run.end(lambda: self._attributes(model, params))
         reason = "all rows are labeled: the parameters are known without iterating"
         return Solution(params, value, 1, True, reason, [value])
@@ -505,6 +509,7 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
     def _attributes(self, model, params):
         attributes = fitted_attributes(model.structure, model.dtype, params)
         starts = model.starts
+        attributes["classes_"] = model.classes
         attributes["components_class_"] = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         of_classes = np.add.reduceat(params.weights, starts[:-1])
         attributes["priors_"] = of_classes.astype(model.dtype)
@@ -521,6 +526,10 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
 
     def _objectives(self, history, weight):
         return [weight * value for value in history]
+
+    def _set_fitted(self, model, solution, weight):
+        super()._set_fitted(model, solution, weight)
+        self._fitted_rows["count"] = getattr(solution.params, "count", None)
 
     def _setting(self, model):
         numbers = np.repeat(np.arange(len(model.starts) - 1), np.diff(model.starts))
@@ -568,14 +577,14 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
 
     def _codes(self, rows, patterns):
         """The number of the most probable class of every row."""
-        prepared = self._prepared(rows, patterns)
-        if len(prepared.classes) == len(self.weights_):
-            return EVALUATIONS["label"](rows, prepared.whole)
-        return self._map(class_probabilities, rows, prepared, rows.dtype).argmax(axis=1)
+        if len(self.classes_) == len(self.weights_):
+            return EVALUATIONS["label"](rows, self._prepared(rows, patterns).whole)
+        return self._map(class_probabilities, rows, patterns).argmax(axis=1)
 
-    def _map(self, function, rows, prepared, dtype):
-        out = np.empty((rows.n_rows, len(self.classes_)), dtype=dtype)
-        return rows.map(function, prepared, out)
+    def _map(self, function, rows, patterns):
+        """A number per row and class, float64."""
+        out = np.empty((rows.n_rows, len(self.classes_)))
+        return rows.map(function, self._prepared(rows, patterns), out)
 
     def predict(self, X):
         """The most probable class of every row.
@@ -601,10 +610,9 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
 
         Returns
         -------
-        probabilities : ndarray of shape (n, n_classes), in the dtype of X
+        probabilities : ndarray of shape (n, n_classes), float64
         """
-        rows, patterns = rows_to_answer_for(self, X)
-        return self._map(class_probabilities, rows, self._prepared(rows, patterns), rows.dtype)
+        return self._map(class_probabilities, *rows_to_answer_for(self, X))
 
     def predict_log_proba(self, X):
         """Log probabilities of the classes, also where the probability itself underflows.
@@ -617,9 +625,7 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         -------
         log_probabilities : ndarray of shape (n, n_classes), float64
         """
-        rows, patterns = rows_to_answer_for(self, X)
-        prepared = self._prepared(rows, patterns)
-        return self._map(class_log_probabilities, rows, prepared, np.float64)
+        return self._map(class_log_probabilities, *rows_to_answer_for(self, X))
 
     def predict_joint_log_proba(self, X):
         """Log joint densities log p(x, class), in nats; -inf where even they underflow.
@@ -632,8 +638,7 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         -------
         log_densities : ndarray of shape (n, n_classes), float64
         """
-        rows, patterns = rows_to_answer_for(self, X)
-        return self._map(class_log_joint, rows, self._prepared(rows, patterns), np.float64)
+        return self._map(class_log_joint, *rows_to_answer_for(self, X))
 
     def decision_function(self, X):
         """Log probability of every class; with two classes the log odds of the second.
@@ -650,7 +655,10 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         scores : ndarray of shape (n, n_classes) or (n,), float64
         """
         logs = self.predict_log_proba(X)
-        return logs[:, 1] - logs[:, 0] if logs.shape[1] == 2 else logs
+        largest = np.finfo(np.float64).max
+        with np.errstate(over="ignore"):
+            scores = logs[:, 1] - logs[:, 0] if logs.shape[1] == 2 else logs
+        return np.clip(scores, -largest, largest)
 
     def score(self, X, y, sample_weight=None):
         """Accuracy on the rows that have a label.
@@ -667,7 +675,7 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         score : float
         """
         predicted = self.predict(X)
-        labels, unlabeled = check_partial_labels(y)
+        labels, unlabeled = check_partial_labels(y, self.classes_)
         check_consistent_length(predicted, labels)
         known = ~unlabeled
         weight = np.ones(len(labels))
@@ -744,6 +752,11 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         return tags
 
 
+def is_count(value):
+    """Whether a value is a positive integer."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
+
+
 def require_all_classes(training):
     """Raise where a class has no labeled row of positive weight."""
     codes, weight = training.codes, training.rows.weight
@@ -756,8 +769,8 @@ def require_all_classes(training):
     if not (totals > 0.0).all():
         c = int(np.argmin(totals))
         raise ValueError(
-            f"y has no labeled row of the class {training.classes.tolist()[c]!r} of positive"
-            " weight; every class needs one, in the first call of partial_fit too"
+            f"y has no labeled row of the class {training.classes.tolist()[c]!r} with a positive"
+            " sample_weight; every class needs one, in the first call of partial_fit too"
         )
 
 

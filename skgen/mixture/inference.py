@@ -44,10 +44,17 @@ class MaximumLikelihood:
             structure.factor(covariances, moments.count),
         )
 
+    def counts(self, params, weight):
+        """Rows per component (k,) from which `update` makes these parameters, of `weight` rows."""
+        return weight * params.weights
+
     def moments(self, structure, params, weight, floor):
         """Moments of rows of that weight from which `update` makes these parameters."""
+        return self.moments_of(structure, params, self.counts(params, weight), floor)
+
+    def moments_of(self, structure, params, count, floor):
+        """The same for known rows per component."""
         d = params.means.shape[1]
-        count = weight * params.weights
         return conjugate.moments_behind(
             structure,
             conjugate.no_prior(structure, d),
@@ -86,10 +93,12 @@ class MaximumPosterior(MaximumLikelihood):
     def update(self, structure, moments, floor, scatter):
         return conjugate.mode(structure, self.prior, self.concentration, moments, floor, scatter)
 
-    def moments(self, structure, params, weight, floor):
+    def counts(self, params, weight):
         alive, extra = params.weights > 0.0, self.concentration - 1.0
         count = params.weights * (weight + extra * alive.sum()) - extra * alive
-        count = np.maximum(count, 0.0)
+        return np.maximum(count, 0.0)
+
+    def moments_of(self, structure, params, count, floor):
         degrees = conjugate.mode_degrees(structure, self.prior, count, params.means.shape[1])
         return conjugate.moments_behind(
             structure, self.prior, params.means, params.covariances, degrees, count, floor

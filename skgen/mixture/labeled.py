@@ -9,7 +9,8 @@ lambda is a factor of the weights. Nigam, McCallum, Thrun and Mitchell (2000), s
 (2005), section 3.1, with the means pooled: (sum_l x + lambda sum_u r x) / (N_l + lambda sum_u r).
 """
 
-from dataclasses import dataclass, replace
+from copy import deepcopy
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
@@ -51,6 +52,7 @@ class LabeledModel(MixtureModel):
     """The EM model; targets of the rows end in the class of each, -1 for none."""
 
     starts: np.ndarray | None = None
+    classes: np.ndarray | None = None
 
     def prepare(self, params):
         weights, tied = self.log_weights(params), self.structure.name == "tied"
@@ -142,6 +144,13 @@ def by_label(block):
 
 
 @dataclass(frozen=True)
+class CountedParams(GaussianParams):
+    """Parameters whose weights do not tell how many rows (k,) the components had."""
+
+    count: np.ndarray
+
+
+@dataclass(frozen=True)
 class GivenShares:
     """An inference under which the weights of every class add up to a given share."""
 
@@ -168,7 +177,11 @@ class GivenShares:
 
     def update(self, structure, moments, floor, scatter):
         params = self.inference.update(structure, moments, floor, scatter)
-        return replace(params, weights=self._rescaled(params.weights))
+        weights = self._rescaled(params.weights)
+        return CountedParams(**vars(params) | {"weights": weights}, count=moments.count)
+
+    def moments_of(self, structure, params, count, floor):
+        return self.inference.moments_of(structure, params, count, floor)
 
     def _rescaled(self, weights):
         of_classes = np.add.reduceat(weights, self.starts[:-1])
@@ -237,7 +250,9 @@ class LabeledRows(TrainingRows):
         """A `Partition` of the labeled rows: those of a class into its components."""
         labels = self.starts[np.maximum(self.codes, 0)]
         for c in np.flatnonzero(np.diff(self.starts) > 1):
-            labels[self.codes == c] += self.parts_of_class(c, method, random_state)
+            # Each class from the same draws: what the others hold changes nothing.
+            stream = deepcopy(random_state)
+            labels[self.codes == c] += self.parts_of_class(c, method, stream)
         return Partition(self.k, labels=labels)
 
     def parts_of_class(self, c, method, random_state):
@@ -246,12 +261,11 @@ class LabeledRows(TrainingRows):
         chosen = np.flatnonzero(self.codes == c)
         weight = None if seeds.weight is None else seeds.weight[chosen]
         rows = Rows(seeds.X[chosen], weight, n_threads=seeds.n_threads)
-        n_rows = len(chosen) if weight is None else int((weight > 0.0).sum())
-        if n_rows < k:
+        if fewer_distinct(rows, k):
             raise ValueError(
                 f"n_components_per_class asks for {k} components of class"
-                f" {self.classes.tolist()[c]!r}, of which y labels {n_rows} rows (of positive"
-                " weight); it must be at most that"
+                f" {self.classes.tolist()[c]!r}, of which y labels fewer different rows (with a"
+                " positive sample_weight)"
             )
         partition = partition_rows(
             TrainingRows(rows, column_moments(rows)), method, k, random_state
@@ -269,8 +283,18 @@ class LabeledRows(TrainingRows):
         return not structure.determined(counts, self.rows.n_features)
 
 
+def fewer_distinct(rows, k):
+    """Whether fewer than k different rows have a positive weight."""
+    X = rows.X if rows.weight is None else rows.X[rows.weight > 0.0]
+    # Most often the first few tell.
+    return all(len(np.unique(some, axis=0)) < k for some in (X[: 10 * k], X))
+
+
 def class_probabilities(block, prepared):
-    """p(c | x) of the rows of a block (b, C), in the dtype of X."""
+    """p(c | x) of the rows of a block (b, C), float64."""
+    if block.X.dtype != np.float64:
+        # Responsibilities would be rounded to X's dtype.
+        return np.exp(class_log_probabilities(block, prepared))
     responsibilities = block_responsibilities(block, prepared.whole)
     if len(prepared.classes) == responsibilities.shape[1]:
         return responsibilities
