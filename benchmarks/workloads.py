@@ -12,6 +12,7 @@ from benchmarks import (
     linear_contenders,
     missing_contenders,
     streams,
+    unlabeled,
 )
 from benchmarks.data import (
     labeled,
@@ -317,6 +318,18 @@ CATALOGUE = (
         acceleration.count_passes,
         rounds=1,
         columns=("rows", *acceleration.METHODS, "EM's limit"),
+    ),
+    FreshWorkload(
+        "ssl-digits",
+        "GaussianMixtureClassifier, ten labels per class on digits against the supervised fit",
+        unlabeled.measure_gains,
+        rounds=20,
+        columns=(
+            "setting",
+            "unlabeled_weight=0",
+            *(f"unlabeled_weight={weight:g}" for weight in unlabeled.WEIGHTS),
+            "draws that gain at 1",
+        ),
     ),
     tiny("tiny-kmeans", "KMeans"),
     tiny("tiny-mixture", "GaussianMixture"),
