@@ -30,6 +30,23 @@ def overlapping(n_rows, n_features, n_groups, dtype, seed=0):
     return X
 
 
+def gaussian_classes(n_rows, n_features, n_classes, dtype, seed=0):
+    """Rows of one Gaussian per class, well conditioned and much alike, and the classes."""
+    generator = np.random.default_rng(seed)
+    priors = generator.dirichlet(np.full(n_classes, 5.0))
+    means = generator.normal(size=(n_classes, n_features)) * 2.0 / np.sqrt(n_features)
+    common = np.linalg.qr(generator.normal(size=(n_features, n_features)))[0]
+    common *= np.geomspace(0.5, 2.0, n_features)
+    own = generator.normal(size=(n_classes, n_features, n_features)) * 0.1 / n_features
+    y = generator.choice(n_classes, size=n_rows, p=priors)
+    X = np.empty((n_rows, n_features), dtype=dtype)
+    for c in range(n_classes):
+        members = np.flatnonzero(y == c)
+        noise = generator.normal(size=(members.size, n_features))
+        X[members] = means[c] + noise @ (common + own[c])
+    return X, y
+
+
 def with_holes(X, share, seed=1):
     """A copy of X with that share of cells NaN, completely at random; no row loses all."""
     generator = np.random.default_rng(seed)

@@ -173,6 +173,58 @@ class CallProblem:
         return float(answer)
 
 
+@dataclass
+class ClassifierProblem:
+    """A fit of one Gaussian per class to labeled rows; judged by how sure it is of the labels.
+
+    Unlike the likelihood that a fit maximizes, this changes in proportion to an error of the
+    parameters, so agreement to many digits means the same parameters.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    structure: str
+    n_iter: int = 1
+    to_convergence = False
+    objective_name = (
+        "mean log probability of the labels under the final parameters, in float64 by the same"
+        " code for all"
+    )
+    higher_is_better = True
+
+    def judge(self, parameters):
+        """`parameters` returns priors, means and covariances, in the time of the judge."""
+        priors, means, covariances = (np.asarray(p, dtype=np.float64) for p in parameters())
+        X = self.X[:JUDGED_ROWS].astype(np.float64)
+        joint = np.empty((len(X), len(priors)))
+        for c, (prior, mean) in enumerate(zip(priors, means, strict=True)):
+            covariance = covariances if self.structure == "tied" else covariances[c]
+            if self.structure == "diag":
+                covariance = np.diag(covariance)
+            factor = np.linalg.cholesky(covariance)
+            white = np.linalg.solve(factor, (X - mean).T)
+            log_det = np.log(np.diagonal(factor)).sum()
+            joint[:, c] = np.log(prior) - log_det - 0.5 * np.einsum("ij,ij->j", white, white)
+        of_labels = joint[np.arange(len(X)), self.y[:JUDGED_ROWS]]
+        return float((of_labels - np.logaddexp.reduce(joint, axis=1)).mean())
+
+
+@dataclass
+class PredictionProblem:
+    """Classes of all rows by a model fitted outside the clock; judged by the labels hit."""
+
+    X: np.ndarray
+    y: np.ndarray
+    structure: str
+    n_iter: int = 1
+    to_convergence = False
+    objective_name = "share of the rows whose label is predicted"
+    higher_is_better = True
+
+    def judge(self, predicted):
+        return float((predicted == self.y).mean())
+
+
 def observed_log_density(X, weights, means, covariances):
     """Log density of the observed cells of each row, in float64, some rows at a time.
 

@@ -7,13 +7,16 @@ import numpy as np
 
 from benchmarks import (
     acceleration,
+    classifier_contenders,
     contenders,
     fresh,
     linear_contenders,
     missing_contenders,
     streams,
+    unlabeled,
 )
 from benchmarks.data import (
+    gaussian_classes,
     labeled,
     messages,
     mnist,
@@ -26,9 +29,11 @@ from benchmarks.data import (
 from benchmarks.linear_problems import EpochProblem, GapProblem
 from benchmarks.problems import (
     CallProblem,
+    ClassifierProblem,
     KMeansProblem,
     MissingProblem,
     MixtureProblem,
+    PredictionProblem,
     SeedingProblem,
 )
 
@@ -41,6 +46,8 @@ TOLERANCE = {"float64": 1e-6, "float32": 1e-4}
 SEEDING_TOLERANCE = 0.03
 # Until convergence, one row sent the other way may lead to another local optimum.
 CONVERGENCE_TOLERANCE = 0.005
+# What classifiers are judged by is not flat at the optimum: this means the same parameters.
+CLASSIFIER_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -150,6 +157,31 @@ def missing(name, n_rows, structure, peers):
     size = name.rpartition("-")[2]
     title = f"GaussianMixture, {structure}, {size}, 20 % of the cells missing, k=5, 20 iterations"
     return Workload(name, title, problem, peers, dtype="float64")
+
+
+def classifiers(name, n_rows, n_features):
+    """Fits and predictions of the classifier with one Gaussian for each of ten classes."""
+    families = (("lda", "tied"), ("qda", "full"), ("naive-bayes", "diag"))
+    actions = (
+        ("", "fit", ClassifierProblem, classifier_contenders.fitting, CLASSIFIER_TOLERANCE),
+        ("-predict", "predict", PredictionProblem, classifier_contenders.predicting, None),
+    )
+
+    def workload(family, structure, suffix, method, kind, action, tolerance):
+        def problem(dtype, share):
+            rows = gaussian_classes(n_rows // share, n_features, 10, np.dtype(dtype).type)
+            return kind(*rows, structure)
+
+        return Workload(
+            f"gmc-{family}-{name}{suffix}",
+            f"GaussianMixtureClassifier.{method}, {structure}, {name}, 10 classes, all labeled",
+            problem,
+            classifier_contenders.contenders(structure, action),
+            dtype="float64",
+            tolerance=tolerance,
+        )
+
+    return tuple(workload(*family, *action) for family in families for action in actions)
 
 
 def iris(dtype, share):
@@ -317,6 +349,20 @@ CATALOGUE = (
         acceleration.count_passes,
         rounds=1,
         columns=("rows", *acceleration.METHODS, "EM's limit"),
+    ),
+    *classifiers("1e6x30", 1_000_000, 30),
+    *classifiers("1e5x100", 100_000, 100),
+    FreshWorkload(
+        "ssl-digits",
+        "GaussianMixtureClassifier, ten labels per class on digits against the supervised fit",
+        unlabeled.measure_gains,
+        rounds=20,
+        columns=(
+            "setting",
+            "unlabeled_weight=0",
+            *(f"unlabeled_weight={weight:g}" for weight in unlabeled.WEIGHTS),
+            "draws that gain at 1",
+        ),
     ),
     tiny("tiny-kmeans", "KMeans"),
     tiny("tiny-mixture", "GaussianMixture"),

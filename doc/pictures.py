@@ -17,6 +17,8 @@ PICTURES = {
     "bayesian_pruning.png": "mixture/plot_bayesian_pruning.py",
     "small_samples.png": "mixture/plot_small_samples.py",
     "acceleration.png": "mixture/plot_acceleration.py",
+    "semi_supervised_digits.png": "mixture/plot_semi_supervised_digits.py",
+    "old_faithful.png": "mixture/plot_old_faithful.py",
     "bernoulli_mixture.png": "extending/plot_bernoulli_mixture.py",
     "generalized_em.png": "extending/plot_von_mises_mixture.py",
 }
