@@ -42,9 +42,12 @@ from skgen.mixture.labeled import (
     GivenShares,
     LabeledModel,
     LabeledRows,
+    LinearScores,
     class_log_joint,
     class_log_probabilities,
     class_probabilities,
+    linear_labels,
+    linear_scores,
     with_labels,
 )
 from skgen.mixture.map_gaussian_mixture import MAPGaussianMixture, default_prior
@@ -370,8 +373,8 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         if len(classes) < 2:
             hint = " (-1 marks rows without a label)" if (codes < 0).any() else ""
             raise ValueError(
-                f"y labels rows of one class only, {classes.tolist()[0]!r}{hint}; a classifier needs"
-                " at least two classes"
+                f"y labels rows of one class only, {classes.tolist()[0]!r}{hint}; a classifier"
+                " needs at least two classes"
             )
         labeled, left_out = codes >= 0, None
         weight = rows.weight
@@ -577,9 +580,15 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
 
     def _codes(self, rows, patterns):
         """The number of the most probable class of every row."""
-        if len(self.classes_) == len(self.weights_):
-            return EVALUATIONS["label"](rows, self._prepared(rows, patterns).whole)
-        return self._map(class_probabilities, rows, patterns).argmax(axis=1)
+        if len(self.classes_) < len(self.weights_):
+            return self._map(class_probabilities, rows, patterns).argmax(axis=1)
+        prepared, scores = self._prepared(rows, patterns), None
+        if self.covariance_type == "tied" and patterns is None:
+            scores = LinearScores.of(self._fitted_params(), prepared, rows.dtype)
+        if scores is None:
+            return EVALUATIONS["label"](rows, prepared.whole)
+        with one_blas_thread(rows):
+            return rows.map(linear_labels, scores, np.empty(rows.n_rows, dtype=np.int64))
 
     def _map(self, function, rows, patterns):
         """A number per row and class, float64."""
@@ -775,10 +784,8 @@ def require_all_classes(training):
 
 
 def linear_boundaries(params):
-    """Slopes and intercepts of log p(c | x), up to a constant, under one covariance."""
-    whitened = params.means @ params.factors
-    slopes = whitened @ params.factors.T
-    offsets = np.log(params.weights) - 0.5 * (whitened**2).sum(axis=1)
+    """Slopes and intercepts as linear discriminant analysis has them: of two classes one."""
+    slopes, offsets = linear_scores(params)
     if len(slopes) == 2:
         slopes, offsets = slopes[1:] - slopes[:1], offsets[1:] - offsets[:1]
     return slopes, offsets

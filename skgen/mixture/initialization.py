@@ -289,7 +289,8 @@ def partition_moments(training, partition, structure):
         completion = training.completion(structure, partition.k)
         return rows.sum(_incomplete_moments, (partition, structure, completion))
     center = np.tile(training.columns.mean, (partition.k, 1))
-    moments = membership_moments(rows, partition, structure, center)
+    # The tied structure keeps no second moments.
+    moments = membership_moments(rows, partition, STRUCTURES["tied"], center)
     occupied = moments.count > 0.0
     means = center.copy()
     means[occupied] += moments.shift[occupied] / moments.count[occupied, None]

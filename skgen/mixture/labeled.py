@@ -22,6 +22,7 @@ from skgen.mixture.initialization import Partition, TrainingRows, partition_rows
 from skgen.mixture.model import (
     MixtureModel,
     Prepared,
+    block_labels,
     block_log_norms,
     block_responsibilities,
     e_step,
@@ -33,6 +34,8 @@ from skgen.rows import Block, Rows
 from skgen.statistics import column_moments
 
 UNLABELED = -1
+# Log odds that differ by less decide nothing.
+BLUR = 1e-6
 
 
 @dataclass(frozen=True)
@@ -281,6 +284,41 @@ class LabeledRows(TrainingRows):
         parts = np.diff(self.starts)
         counts = np.repeat(counts // parts, parts)
         return not structure.determined(counts, self.rows.n_features)
+
+
+@dataclass(frozen=True)
+class LinearScores:
+    """log p(c | x) = x . slopes_c + offset_c + a function of x: one covariance for all classes."""
+
+    slopes: np.ndarray
+    offsets: np.ndarray
+    prepared: LabeledPrepared
+
+    @classmethod
+    def of(cls, params, prepared, dtype):
+        """Scores of classes of one component each; None where X's dtype would blur them."""
+        slopes, offsets = linear_scores(params)
+        blur = np.abs(params.means).max(axis=0) @ np.abs(slopes.T)
+        if not np.finfo(dtype).eps * blur.max() < BLUR:
+            return None
+        return cls(np.ascontiguousarray(slopes.T.astype(dtype)), offsets.astype(dtype), prepared)
+
+
+def linear_scores(params):
+    """Slopes (C, d) and offsets (C,) of log p(c | x) up to a function of x."""
+    whitened = params.means @ params.factors
+    with np.errstate(divide="ignore"):
+        offsets = np.log(params.weights) - 0.5 * (whitened**2).sum(axis=1)
+    return whitened @ params.factors.T, offsets
+
+
+def linear_labels(block, scores):
+    """The most probable class of the rows of a block (b,)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        raw = block.X @ scores.slopes
+        raw += scores.offsets
+        finite = np.isfinite(raw.sum())
+    return raw.argmax(axis=1) if finite else block_labels(block, scores.prepared.whole)
 
 
 def fewer_distinct(rows, k):

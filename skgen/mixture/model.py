@@ -271,10 +271,11 @@ def log_sums(joint):
 
 def labels(rows, prepared):
     """The most probable component of every row (n,)."""
-    return rows.map(_labels, prepared, np.empty(rows.n_rows, dtype=np.int64))
+    return rows.map(block_labels, prepared, np.empty(rows.n_rows, dtype=np.int64))
 
 
-def _labels(block, prepared):
+def block_labels(block, prepared):
+    """Of the rows of one block (b,)."""
     if prepared.completion is not None:
         return block_responsibilities(block, prepared).argmax(axis=1)
     out = np.empty(len(block), dtype=np.int64)
