@@ -501,7 +501,9 @@ ARGUMENTS["BayesianGaussianMixture"] = _prior_arguments + [
     *[spoil for spoil in ARGUMENTS["GaussianMixture"] if not spoil.__name__.endswith("s_init")],
 ]
 ARGUMENTS["GaussianMixtureSearch"] = [
-    argument("n_components", *NUMBERS, 10**6, True, (), (2, 0), (1, "two"), [[1, 2]], {3}, (1, 2, 2)),
+    argument(
+        "n_components", *NUMBERS, 10**6, True, (), (2, 0), (1, "two"), [[1, 2]], {3}, (1, 2, 2)
+    ),
     argument("covariance_type", "round", None, 3, (), ("full", "round"), [["full"]], "tied"),
     argument("inference", "exact", None, 3, (), ("ml", None), "mean_field", ("map", "ml")),
     argument("criterion", "wic", None, 3, "aic", "held_out"),

@@ -532,12 +532,7 @@ class GaussianMixtureSearch(
 
     def _cross_validate(self, cells, rows, seed, X, y, sample_weight):
         """The task, with room for a last fit, and the outcomes by held-out rows."""
-        folds = [
-            (np.asarray(train), np.asarray(test))
-            for train, test in split_folds(self.cv, rows.X, y, seed)
-        ]
-        if not folds:
-            raise ValueError(f"cv={self.cv!r} gives no folds")
+        folds = self._folds(rows, seed, y)
         # What is wrong with all rows is said of all rows.
         self._mixture(cells[0], seed)._training(rows)
         task = self._task(len(cells) * len(folds) + bool(self.refit), X, y, sample_weight)
@@ -545,9 +540,6 @@ class GaussianMixtureSearch(
         for number, (train, test) in enumerate(folds):
             mixtures = [self._mixture(cell, seed) for cell in cells]
             known, new = part(rows, train), part(rows, test)
-            for what, some in (("train on", known), ("hold out", new)):
-                if some.n_rows == 0:
-                    raise ValueError(f"cv={self.cv!r} leaves fold {number} no rows to {what}")
             if not known.weight_sum > 0.0:
                 raise ValueError(f"sample_weight leaves fold {number} no weight to train on")
             seen = Seen.of(mixtures, known)
@@ -561,6 +553,27 @@ class GaussianMixtureSearch(
             self._outcome(cell, fits, held_out_values(fits, share))
             for cell, fits in zip(cells, zip(*trials, strict=True), strict=True)
         ]
+
+    def _folds(self, rows, seed, y):
+        """Pairs of positions to train on and to hold out."""
+        folds, n = [], rows.n_rows
+        for pair in split_folds(self.cv, rows.X, y, seed):
+            train, test = (np.atleast_1d(positions) for positions in pair)
+            for positions in (train, test):
+                sound = positions.ndim == 1 and len(positions)
+                if positions.dtype == bool:
+                    sound = sound and len(positions) == n and positions.any()
+                else:
+                    sound = sound and positions.dtype.kind in "iu" and (abs(positions) < n).all()
+                if not sound:
+                    raise ValueError(
+                        f"cv={self.cv!r} gives a fold whose rows to train on or to hold out are"
+                        f" not positions among {n} rows, or none"
+                    )
+            folds.append((train, test))
+        if not folds:
+            raise ValueError(f"cv={self.cv!r} gives no folds")
+        return folds
 
     def _outcome(self, cell, trials, values):
         """The `Outcome` of a cell."""
@@ -698,9 +711,12 @@ def held_out_values(trials, share):
     """The columns of a cell from its trials, folds weighed by their `share` of the weight."""
     scores = [trial.values.get("held_out", nan) for trial in trials]
     known = [(score, part) for score, part in zip(scores, share, strict=True) if part > 0.0]
+    seen = np.array([score for score, _ in known])
+    unit = np.abs(seen).max()
     return {
         "held_out": sum(score * part for score, part in known),
-        "std_held_out": float(np.std([score for score, _ in known])),
+        # Scores may be too large to square.
+        "std_held_out": float(unit * np.std(seen / unit)) if unit > 0.0 else 0.0,
     } | {f"split{number}_held_out": score for number, score in enumerate(scores)}
 
 
