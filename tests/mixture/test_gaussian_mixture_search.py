@@ -242,7 +242,7 @@ def test_estimator_params_go_to_all_that_have_them():
         ({"tol": 1e-6}, "'tol', which is the search's own"),
         ({"n_jobs": 2}, "'n_jobs', which is the search's own"),
         ({"prune_threshold": 0.1}, "'prune_threshold', which no mixture of inference"),
-        ({"acceleration": "fast"}, "estimator_params=.*'acceleration'"),
+        ({"acceleration": "fast"}, "estimator_params for.*'acceleration'"),
         ({"means_init": np.zeros((7, 7))}, "All 4 fits.*estimator_params for.*means_init"),
     ],
 )
