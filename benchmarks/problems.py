@@ -157,6 +157,32 @@ class MissingProblem(MixtureProblem):
 
 
 @dataclass
+class SearchProblem:
+    """A mixture to be chosen from a grid, k-means starts and all; judged by BIC."""
+
+    X: np.ndarray
+    n_components: list
+    criterion: str
+    cv: object = None
+    n_iter: int = 100
+    # The default tolerance of everybody, and never more iterations than the default.
+    to_convergence = True
+    objective_name = "BIC of the mixture chosen, in float64 by the same code for all"
+    higher_is_better = False
+
+    def judge(self, answer):
+        """BIC by scikit-learn's formula."""
+        from sklearn.mixture import GaussianMixture
+
+        structure, *parameters = answer
+        start = MixtureProblem(self.X, structure, *map(np.asarray, parameters), n_iter=0)
+        model = GaussianMixture(len(start.weights), covariance_type=structure)
+        model.weights_, model.means_, model.covariances_ = parameters
+        score = start.judge(parameters)
+        return -2.0 * score * len(self.X) + model._n_parameters() * np.log(len(self.X))
+
+
+@dataclass
 class CallProblem:
     """A call too short to be timed once; judged by what `answer` makes of its result."""
 

@@ -12,6 +12,7 @@ from benchmarks import (
     fresh,
     linear_contenders,
     missing_contenders,
+    search_contenders,
     streams,
     unlabeled,
 )
@@ -34,6 +35,7 @@ from benchmarks.problems import (
     MissingProblem,
     MixtureProblem,
     PredictionProblem,
+    SearchProblem,
     SeedingProblem,
 )
 
@@ -184,6 +186,26 @@ def classifiers(name, n_rows, n_features):
     return tuple(workload(*family, *action) for family in families for action in actions)
 
 
+def search(name, title, n_rows, criterion, peers):
+    def problem(dtype, share):
+        from sklearn.model_selection import KFold
+
+        X = overlapping(n_rows // share, 6, 5, np.dtype(dtype).type)
+        folds = list(KFold(5, shuffle=True, random_state=0).split(X))
+        return SearchProblem(X, list(range(1, 10)), criterion, folds)
+
+    title = f"Choosing among 36 mixtures by {title}, {n_rows}x6, 1 to 9 components, to convergence"
+    return Workload(
+        name,
+        title,
+        problem,
+        peers,
+        dtype="float64",
+        rounds=3,
+        tolerance=CONVERGENCE_TOLERANCE,
+    )
+
+
 def iris(dtype, share):
     from sklearn.datasets import load_iris
 
@@ -331,6 +353,14 @@ CATALOGUE = (
     missing("gmm-missing-1e4x20", 10_000, "full", missing_contenders.FULL),
     missing("gmm-missing-1e5x20", 100_000, "full", missing_contenders.FULL),
     missing("gmm-missing-diag-1e5x20", 100_000, "diag", missing_contenders.DIAGONAL),
+    search("gmm-search", "BIC", 20_000, "bic", search_contenders.SEARCH),
+    search(
+        "gmm-search-held-out",
+        "held-out likelihood in 5 folds",
+        10_000,
+        "held_out",
+        search_contenders.HELD_OUT,
+    ),
     FreshWorkload(
         "gmm-streams",
         "Streams of 20 blocks against full-batch EM, letter recognition",

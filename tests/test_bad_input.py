@@ -82,6 +82,8 @@ def is_finite(what, value):
     array = np.asarray(value)
     if array.dtype.kind not in "fc" or what in UNKNOWN:
         return True
+    if what.startswith("attribute cv_results_."):
+        return True  # NaN where a fit failed; what the best one has is judged for itself
     if what in ("score_samples", "score", "attribute inertia_", "predict_log_proba"):
         # The log density of a row 1e160 away is below the smallest double.
         return not np.isnan(array).any() and not (array == np.inf).any()

@@ -9,7 +9,7 @@ with that number of components start from the same partitions.
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
-from functools import wraps
+from functools import lru_cache, wraps
 from itertools import product
 from math import isnan, nan
 from numbers import Integral, Real
@@ -197,8 +197,8 @@ class GaussianMixtureSearch(
     >>> generator = np.random.default_rng(0)
     >>> X = generator.normal(size=(300, 2)) + 6 * generator.integers(3, size=(300, 1))
     >>> search = GaussianMixtureSearch((1, 2, 3, 4), random_state=0).fit(X)
-    >>> search.best_params_
-    {'n_components': 3, 'covariance_type': 'spherical', 'inference': 'ml'}
+    >>> search.best_params_["n_components"]
+    3
     """
 
     _parameter_constraints = {
@@ -272,6 +272,7 @@ class GaussianMixtureSearch(
         cells = self._cells()
         rows = self._admit(X, sample_weight, cells)
         seed = integer_of(self.random_state)
+        self._check_params(cells, seed)
         with one_blas_thread(rows):
             if self.criterion == "held_out":
                 task, outcomes = self._cross_validate(cells, rows, seed, X, y, sample_weight)
@@ -403,46 +404,41 @@ class GaussianMixtureSearch(
 
     def _mixture(self, cell, seed):
         """The unfitted estimator of a cell."""
-        family = INFERENCES[cell.inference]
         own = {name: getattr(self, name) for name in SHARED}
-        known = family._get_param_names()
-        more = {n: v for n, v in self._checked_params().items() if n in known}
-        mixture = family(
+        more = self.estimator_params or {}
+        known = arguments_of(cell.inference)
+        mixture = INFERENCES[cell.inference](
             n_components=cell.n_components,
             covariance_type=cell.covariance_type,
             random_state=seed,
             **own,
-            **deepcopy(more),
+            **{name: deepcopy(value) for name, value in more.items() if name in known},
         )
-        try:
-            mixture._validate_params()
-        except ValueError as error:
-            raise ValueError(f"estimator_params={sorted(more)}: {error}") from error
         mixture.n_features_in_ = self.n_features_in_
         if hasattr(self, "feature_names_in_"):
             mixture.feature_names_in_ = self.feature_names_in_
         return mixture
 
-    def _checked_params(self):
-        """`estimator_params`, all of whose names some mixture has and the search has not."""
+    def _check_params(self, cells, seed):
+        """Raise unless `estimator_params` are valid, and some mixture's but not the search's."""
         more = self.estimator_params or {}
-        known = {
-            name
-            for how in values_of(self.inference, str)
-            for name in INFERENCES[how]._get_param_names()
-        }
+        first = {cell.inference: cell for cell in cells}
         for name in more:
             if name in OWN or name in SHARED:
                 raise ValueError(
                     f"estimator_params has {name!r}, which is the search's own; give it to"
                     f" {type(self).__name__}, or leave it out"
                 )
-            if name not in known:
+            if not any(name in arguments_of(inference) for inference in first):
                 raise ValueError(
                     f"estimator_params has {name!r}, which no mixture of inference"
                     f" {self.inference!r} takes"
                 )
-        return more
+        for cell in first.values():
+            try:
+                self._mixture(cell, seed)._validate_params()
+            except ValueError as error:
+                raise ValueError(f"estimator_params for {sorted(more)}: {error}") from error
 
     def _task(self, n_fits, X, y, sample_weight):
         return FitTask(
@@ -532,12 +528,7 @@ class GaussianMixtureSearch(
 
     def _cross_validate(self, cells, rows, seed, X, y, sample_weight):
         """The task, with room for a last fit, and the outcomes by held-out rows."""
-        folds = [
-            (np.asarray(train), np.asarray(test))
-            for train, test in split_folds(self.cv, rows.X, y, seed)
-        ]
-        if not folds:
-            raise ValueError(f"cv={self.cv!r} gives no folds")
+        folds = self._folds(rows, seed, y)
         # What is wrong with all rows is said of all rows.
         self._mixture(cells[0], seed)._training(rows)
         task = self._task(len(cells) * len(folds) + bool(self.refit), X, y, sample_weight)
@@ -545,9 +536,6 @@ class GaussianMixtureSearch(
         for number, (train, test) in enumerate(folds):
             mixtures = [self._mixture(cell, seed) for cell in cells]
             known, new = part(rows, train), part(rows, test)
-            for what, some in (("train on", known), ("hold out", new)):
-                if some.n_rows == 0:
-                    raise ValueError(f"cv={self.cv!r} leaves fold {number} no rows to {what}")
             if not known.weight_sum > 0.0:
                 raise ValueError(f"sample_weight leaves fold {number} no weight to train on")
             seen = Seen.of(mixtures, known)
@@ -561,6 +549,27 @@ class GaussianMixtureSearch(
             self._outcome(cell, fits, held_out_values(fits, share))
             for cell, fits in zip(cells, zip(*trials, strict=True), strict=True)
         ]
+
+    def _folds(self, rows, seed, y):
+        """Pairs of positions to train on and to hold out."""
+        folds, n = [], rows.n_rows
+        for pair in split_folds(self.cv, rows.X, y, seed):
+            train, test = (np.atleast_1d(positions) for positions in pair)
+            for positions in (train, test):
+                sound = positions.ndim == 1 and len(positions)
+                if positions.dtype == bool:
+                    sound = sound and len(positions) == n and positions.any()
+                else:
+                    sound = sound and positions.dtype.kind in "iu" and (abs(positions) < n).all()
+                if not sound:
+                    raise ValueError(
+                        f"cv={self.cv!r} gives a fold whose rows to train on or to hold out are"
+                        f" not positions among {n} rows, or none"
+                    )
+            folds.append((train, test))
+        if not folds:
+            raise ValueError(f"cv={self.cv!r} gives no folds")
+        return folds
 
     def _outcome(self, cell, trials, values):
         """The `Outcome` of a cell."""
@@ -698,9 +707,12 @@ def held_out_values(trials, share):
     """The columns of a cell from its trials, folds weighed by their `share` of the weight."""
     scores = [trial.values.get("held_out", nan) for trial in trials]
     known = [(score, part) for score, part in zip(scores, share, strict=True) if part > 0.0]
+    seen = np.array([score for score, _ in known])
+    unit = np.abs(seen).max()
     return {
         "held_out": sum(score * part for score, part in known),
-        "std_held_out": float(np.std([score for score, _ in known])),
+        # Scores may be too large to square.
+        "std_held_out": float(unit * np.std(seen / unit)) if unit > 0.0 else 0.0,
     } | {f"split{number}_held_out": score for number, score in enumerate(scores)}
 
 
@@ -748,6 +760,12 @@ def ranks(costs, n_parameters):
             result[i] = 1 + place + smaller
         place += len(equals)
     return result
+
+
+@lru_cache
+def arguments_of(inference):
+    """Names of the constructor arguments."""
+    return frozenset(INFERENCES[inference]._get_param_names())
 
 
 def values_of(given, kind):
