@@ -142,6 +142,8 @@ class Full:
     """One covariance matrix (d, d) per component."""
 
     name = "full"
+    # Whether features may be correlated within a component.
+    correlated = True
 
     @staticmethod
     def shape(k, d):
@@ -404,6 +406,7 @@ class Diagonal:
     """One variance per component and feature."""
 
     name = "diag"
+    correlated = False
 
     @staticmethod
     def shape(k, d):

@@ -48,7 +48,9 @@ class BayesianGaussianMixture(MixtureEstimator):
     max_iter : int, default=100
     n_init : int, default=1
         Number of starts; the one with the largest bound is kept.
-    init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default="kmeans"
+    init_params : {"kmeans", "k-means++", "random", "random_from_data", "whitened-k-means++", \
+"agglomerative"}, default="kmeans"
+        As in `GaussianMixture`.
     weight_concentration_prior_type : {"dirichlet_process", "dirichlet_distribution"}, \
 default="dirichlet_process"
         With the first, components are kept in the order of the largest bound: of decreasing size,
@@ -108,6 +110,8 @@ default="dirichlet_process"
     lower_bounds_, objective_history_ : list of float
         The same for every iteration; it never falls by more than rounding.
     stop_reason_ : str
+    n_degenerate_starts_ : int
+        Starts that `fit` replaced or dropped because a component was empty or singular.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
 

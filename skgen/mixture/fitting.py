@@ -26,6 +26,8 @@ from skgen.base import (
 from skgen.distributions.gaussian import STRUCTURES, DegenerateComponent
 from skgen.distributions.missing import find_patterns, holds_nan, weigh_observed
 from skgen.mixture.initialization import (
+    DRAWN,
+    METHODS,
     TrainingRows,
     given_params,
     partition_params,
@@ -43,6 +45,8 @@ from skgen.statistics import column_moments, observed_moments
 MATERIAL_FLOOR = 1e-2
 # Objectives of two starts that differ by a smaller share are equal.
 TIE = 1e-10
+# How often a start that degenerates is replaced by another.
+MOST_REPLACEMENTS = 3
 
 
 class MixtureFit(Estimator):
@@ -60,7 +64,7 @@ class MixtureFit(Estimator):
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
-        "init_params": [StrOptions({"kmeans", "random", "random_from_data", "k-means++"})],
+        "init_params": [StrOptions(set(METHODS))],
         "acceleration": [StrOptions(set(ACCELERATIONS)), None],
         "learning_decay": [Interval(Real, 0.5, 1.0, closed="right")],
         "learning_offset": [Interval(Real, 1.0, None, closed="left")],
@@ -98,9 +102,11 @@ class MixtureFit(Estimator):
                 max_iter=self.max_iter,
                 sequential=not self._parallel(n_init),
             )
-            solutions = self._runs(task, model, training, given, continued, n_init)
+            degenerate = []
+            solutions = self._runs(task, model, training, given, continued, n_init, degenerate)
             best = first_best(solutions)
         self._set_fitted(model, best, rows.weight_sum)
+        self.n_degenerate_starts_ = len(degenerate)
         if not best.converged and self.max_iter > 0 and "callback" not in best.reason:
             warn_convergence(
                 "Best performing initialization did not converge. Try different init parameters,"
@@ -113,8 +119,8 @@ class MixtureFit(Estimator):
         return model
 
     def _n_starts(self, training):
-        """How many starts are worth making."""
-        return self.n_init
+        """How many starts differ: all by the same tree are the same."""
+        return 1 if self.init_params == "agglomerative" else self.n_init
 
     def _require_rows(self, rows):
         """Raise where there are fewer rows than components."""
@@ -207,25 +213,42 @@ class MixtureFit(Estimator):
         """How many starts run at a time."""
         return min(n_init, thread_count(self.n_jobs)) if self.n_jobs is not None else 1
 
-    def _runs(self, task, model, training, given, continued, n_init):
-        """Solutions of all starts that did not degenerate; an error if none is left."""
+    def _runs(self, task, model, training, given, continued, n_init, degenerate=None):
+        """Solutions of all starts that did not degenerate; an error if none is left.
+
+        What ended starts that degenerated is added to the list `degenerate`.
+        """
+        degenerate = [] if degenerate is None else degenerate
         streams = random_streams(self.random_state, n_init)
         at_a_time = self._parallel(n_init)
         if at_a_time > 1:
             # Computed once, before threads ask for them.
-            training.seeds  # noqa: B018
+            self._prepare(training)
             rows = training.rows
             training = training.with_threads(max(1, rows.n_threads // at_a_time))
             results = joblib.Parallel(at_a_time, prefer="threads")(
-                joblib.delayed(self._run)(task, model, training, given, False, i, stream)
+                joblib.delayed(self._run)(
+                    task, model, training, given, False, i, stream, degenerate
+                )
                 for i, stream in enumerate(streams)
             )
         else:
             results = [
-                self._run(task, model, training, given, continued, i, stream)
+                self._run(task, model, training, given, continued, i, stream, degenerate)
                 for i, stream in enumerate(streams)
             ]
-        return self._sound(results, model)
+        sound = self._sound(results, model)
+        if degenerate and given[1] is not None and sound[0].failure is None:
+            warn_convergence(
+                f"the start with the given means degenerated: {degenerate[0]}; k-means clusters"
+                " took its place",
+                stacklevel=6,
+            )
+        return sound
+
+    def _prepare(self, training):
+        """Compute what all starts share."""
+        training.prepare(self.init_params, int(self.n_components))
 
     def _sound(self, results, model):
         """The solutions that did not degenerate; else those that at least began."""
@@ -247,24 +270,48 @@ class MixtureFit(Estimator):
             )
         return sound or begun
 
-    def _run(self, task, model, training, given, continued, number, random_state):
-        """One start: a Solution, or the DegenerateComponent that ended it."""
+    def _run(self, task, model, training, given, continued, number, random_state, degenerate=None):
+        """One start: a Solution, or the DegenerateComponent that ended it.
+
+        A start that degenerates is replaced by the next of its random stream. Where replacements
+        degenerate too, what became of the first is returned.
+        """
+        degenerate = [] if degenerate is None else degenerate
         report = self._report(number)
-        try:
-            start = -np.inf
+        with task.restart(number) as run:
             if continued:
-                params, start = self._fitted_params(), self.lower_bound_
-            else:
-                params = self._initial_params(model, training, given, random_state)
-            model = penalize_material_floor(model, params)
-            with task.restart(number) as run:
-                monitor = Monitor(
-                    self.max_iter, self.tol, run, self._attributes_of(model), report, start
-                )
-                solution = em(model, params, training.rows, monitor, self.acceleration)
-                solution = self._refined(solution, model, training, run, report)
-        except DegenerateComponent as degenerate:
-            return degenerate
+                params = self._fitted_params()
+                return self._ascend(model, training, params, run, report, self.lower_bound_)
+            first, params = None, None
+            for attempt in range(1 + MOST_REPLACEMENTS):
+                begin = self._replacement if attempt else self._initial_params
+                try:
+                    params = begin(model, training, given, random_state)
+                    if params is None:
+                        break
+                    if given[0] is None and given[1] is None:
+                        require_occupied(model, params)
+                    outcome = self._ascend(model, training, params, run, report)
+                    failure = outcome.failure
+                except EmptyComponent as empty:
+                    outcome, failure = params, empty
+                except DegenerateComponent as error:
+                    outcome = failure = error
+                if not isinstance(failure, DegenerateComponent):
+                    return outcome
+                degenerate.append(failure)
+                first = outcome if first is None else first
+            if isinstance(first, Solution | DegenerateComponent):
+                return first
+            # Components without rows are better than no fit.
+            return self._ascend(model, training, first, run, report)
+
+    def _ascend(self, model, training, params, run, report, value=-np.inf):
+        """The Solution that EM finds from `params`, whose objective is `value` if that is known."""
+        model = penalize_material_floor(model, params)
+        monitor = Monitor(self.max_iter, self.tol, run, self._attributes_of(model), report, value)
+        solution = em(model, params, training.rows, monitor, self.acceleration)
+        solution = self._refined(solution, model, training, run, report)
         if self.verbose:
             announce(
                 "Initialization %s.%s",
@@ -295,12 +342,24 @@ class MixtureFit(Estimator):
         return None, None, None
 
     def _initial_params(self, model, training, given, random_state):
+        """Where EM starts from."""
+        return self._params_by(self.init_params, model, training, given, random_state)
+
+    def _replacement(self, model, training, given, random_state):
+        """Where EM starts from in the place of a start that degenerated, None for nowhere.
+
+        Starts that would be the same again are replaced by k-means clusters.
+        """
+        method = self.init_params if self.init_params in DRAWN else "kmeans"
+        if given[1] is not None:
+            method, given = "kmeans", (None, None, None)
+        return self._params_by(method, model, training, given, random_state)
+
+    def _params_by(self, method, model, training, given, random_state):
         weights, means, precisions = given
         if all(array is not None for array in given):
             return given_params(model.structure, *given)
-        partition = training.partition(
-            self.init_params, int(self.n_components), random_state, means
-        )
+        partition = training.partition(method, int(self.n_components), random_state, means)
         if precisions is not None:
             # The partition's own covariances are not needed, so they may be singular.
             model = model.with_floor(max(1.0, training.columns.variance.max()))
@@ -341,6 +400,19 @@ class MixtureFit(Estimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+class EmptyComponent(DegenerateComponent):
+    """A start leaves a component without rows, to which EM would never give any."""
+
+
+def require_occupied(model, params):
+    """Raise where a component has no rows to start from."""
+    # Below 1 the prior of the weights may want it so.
+    if getattr(model.inference, "concentration", 1.0) >= 1.0:
+        empty = np.flatnonzero(model.inference.shares(params) == 0.0)
+        if len(empty):
+            raise EmptyComponent(int(empty[0]), 0.0, "has no rows to start from")
 
 
 def penalize_material_floor(model, params):

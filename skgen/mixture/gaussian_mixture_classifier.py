@@ -37,7 +37,7 @@ from skgen.mixture.answers import look_through, rows_to_answer_for
 from skgen.mixture.fitting import MixtureFit, fitted_attributes, penalize_material_floor
 from skgen.mixture.gaussian_mixture import GaussianMixture
 from skgen.mixture.inference import MaximumLikelihood, MaximumPosterior
-from skgen.mixture.initialization import partition_moments, partition_params
+from skgen.mixture.initialization import DRAWN, partition_moments, partition_params
 from skgen.mixture.labeled import (
     GivenShares,
     LabeledModel,
@@ -145,6 +145,8 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         The same per unit of weight.
     converged_ : bool
     n_iter_ : int
+    n_degenerate_starts_ : int
+        Starts that were drawn again, as in `GaussianMixture`.
     stop_reason_ : str
     n_features_in_ : int
     feature_names_in_ : ndarray of str
@@ -445,7 +447,10 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         """Every class has a labeled row, which is enough."""
 
     def _check_given(self, structure, d):
-        return None
+        return None, None, None
+
+    def _prepare(self, training):
+        training.seeds  # noqa: B018
 
     def _model(self, structure, training):
         model = super()._model(structure, training)
@@ -471,9 +476,16 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         inference = self._under_given_priors(MaximumPosterior(prior, 1.0), training)
         return partition_params(labeled, partition, replace(model, inference=inference))
 
-    def _run(self, task, model, training, given, continued, number, random_state):
+    def _replacement(self, model, training, given, random_state):
+        if training.k == len(training.classes) or self.init_params not in DRAWN:
+            return None
+        return self._initial_params(model, training, given, random_state)
+
+    def _run(self, task, model, training, given, continued, number, random_state, degenerate=None):
         if not training.decided:
-            return super()._run(task, model, training, given, continued, number, random_state)
+            return super()._run(
+                task, model, training, given, continued, number, random_state, degenerate
+            )
         partition = training.partition(self.init_params, random_state)
         moments = partition_moments(training, partition, model.structure)
         try:
@@ -493,7 +505,7 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         return Solution(params, value, 1, True, reason, [value])
 
     def _n_starts(self, training):
-        return 1 if training.k == len(training.classes) else self.n_init
+        return 1 if training.k == len(training.classes) else super()._n_starts(training)
 
     def _fitted_params(self):
         return GaussianParams(

@@ -5,7 +5,7 @@ of the parts then take its conditional means and covariances, so that no part lo
 is.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,11 +17,20 @@ from skgen.distributions.gaussian import (
     STRUCTURES,
     GaussianParams,
     MixtureMoments,
+    log_weights,
 )
+from skgen.mixture.agglomerative import agglomerate
 from skgen.mixture.inference import MaximumLikelihood
 from skgen.mixture.model import MixtureModel, labels, prepare, total_scatter
+from skgen.mixture.whitening import (
+    PAIRED_ROWS,
+    representatives,
+    shape_of_clusters,
+    transformed,
+    whiten,
+)
 from skgen.rows import Rows
-from skgen.seeding import kmeans_plus_plus, random_rows
+from skgen.seeding import kmeans_plus_plus, order_rows, random_rows
 from skgen.solvers.em import em
 from skgen.solvers.monitor import Monitor
 
@@ -33,6 +42,12 @@ EXACTLY = 0.0, 200, 1e-6
 ENOUGH_ROWS, ENOUGH_PER_COLUMN = 2500, 50
 # A floor under its covariance, as a share of the mean variance.
 TYPICAL_FLOOR = 1e-6
+# Partitions of the rows that a start may be estimated from, by the name that `init_params` has.
+DRAWN = ("kmeans", "k-means++", "random", "random_from_data", "whitened-k-means++")
+METHODS = (*DRAWN, "agglomerative")
+# Leaves of the tree of "agglomerative", and the number of columns up to which there are that many;
+# beyond, so many that leaves times columns stay the same. Measured: a tree takes up to some 5 s.
+MOST_LEAVES, COLUMNS_OF_MOST = 2000, 8
 
 
 @dataclass
@@ -47,12 +62,15 @@ class TrainingRows:
     patterns : skgen.distributions.missing.Patterns or None
     drawn : dict or None
         Partitions by what they were drawn from, where several fits start from the same.
+    rounded : dict
+        What `round_seeds` has found, by the number of clusters.
     """
 
     rows: Rows
     columns: object
     patterns: missing.Patterns | None = None
     drawn: dict | None = None
+    rounded: dict = field(default_factory=dict, repr=False)
 
     @cached_property
     def scatter(self):
@@ -71,14 +89,20 @@ class TrainingRows:
 
     @cached_property
     def typical(self):
-        """Structure and parameters of one Gaussian for the rows, missing cells or not, about."""
+        """Parameters of one full Gaussian for the rows, missing cells or not, about."""
         rows, patterns = self.rows, self.patterns
         if self.many:
             rows, patterns = missing.find_patterns(rows.sample(self.enough))
         try:
-            return STRUCTURES["full"], self._one_gaussian(rows, patterns, *ABOUT)
+            return self._one_gaussian(rows, patterns, *ABOUT)
         except ValueError:
-            return self.typical_of_columns
+            params = self.typical_of_columns
+            square = np.eye(rows.n_features)
+            return replace(
+                params,
+                covariances=params.covariances[:, :, None] * square,
+                factors=params.factors[:, :, None] * square,
+            )
 
     def _one_gaussian(self, rows, patterns, floor, max_iter, tol, start=None):
         """Parameters of one Gaussian by EM, `floor` times the mean variance on its diagonal."""
@@ -108,22 +132,16 @@ class TrainingRows:
 
     @cached_property
     def typical_of_columns(self):
-        """The same without correlations."""
+        """The same without correlations, of the diagonal structure."""
         mean, variance = self.columns.mean[None], self.columns.variance[None]
         variance = variance + (TYPICAL_FLOOR * float(variance.mean()) or 1.0)
-        return STRUCTURES["diag"], GaussianParams(
-            np.ones(1), mean, variance, 1.0 / np.sqrt(variance)
-        )
+        return GaussianParams(np.ones(1), mean, variance, 1.0 / np.sqrt(variance))
 
     def completion(self, structure, k):
         """The one Gaussian, k times, as `structure` needs it to complete rows."""
-        kind, params = self.typical
-        if structure.name in ("diag", "spherical") or kind.name == "diag":
-            kind, params = self.typical_of_columns
-            if structure.name in ("full", "tied"):
-                kind = STRUCTURES["full"]
-                factors = params.factors[:, :, None] * np.eye(params.means.shape[1])
-                params = GaussianParams(params.weights, params.means, None, factors)
+        kind, params = STRUCTURES["diag"], self.typical_of_columns
+        if structure.correlated:
+            kind, params = STRUCTURES["full"], self.typical
         means = np.repeat(params.means, k, axis=0)
         factors = np.repeat(params.factors, k, axis=0)
         return missing.prepare_completion(kind, self.patterns, means, factors, np.zeros(k))
@@ -133,21 +151,39 @@ class TrainingRows:
         """The rows for clustering: missing cells are completed."""
         if self.patterns is None:
             return self.rows
-        kind, params = self.typical
-        completion = missing.prepare_completion(
-            kind, self.patterns, params.means, params.factors, np.zeros(1)
-        )
+        completion = self.completion(STRUCTURES["full"], 1)
         filled = self.rows.map(_filled, completion, np.empty_like(self.rows.X, subok=False))
         return Rows(filled, self.rows.weight, n_threads=self.rows.n_threads)
 
+    def round_seeds(self, k):
+        """The seeds where k clusters of one elongated shape are round, and their `RowOrder`."""
+        if k not in self.rounded:
+            rows = whiten(self.seeds, total_scatter(self.seeds, self.columns.mean))
+            order = order_rows(rows)
+            drawn, weight, _ = representatives(rows, order, PAIRED_ROWS)
+            points = rows.take(drawn).astype(np.float64)
+            factor = shape_of_clusters(points, weight, k)
+            rows = transformed(rows, np.zeros(len(factor)), factor)
+            self.rounded[k] = rows, order_rows(rows)
+        return self.rounded[k]
+
+    def prepare(self, method, k):
+        """Compute once what all starts by `method` need."""
+        if method in ("whitened-k-means++", "agglomerative"):
+            self.round_seeds(k)
+        else:
+            self.seeds  # noqa: B018
+
     def with_threads(self, n_threads):
         """The same, its rows summed over by another number of threads."""
-        other = replace(self, rows=self.rows.with_threads(n_threads))
+        other = replace(self, rows=self.rows.with_threads(n_threads), rounded={})
         for name in ("scatter", "typical", "seeds"):
             if name in self.__dict__:
                 other.__dict__[name] = self.__dict__[name]
         if "seeds" in other.__dict__:
             other.__dict__["seeds"] = other.seeds.with_threads(n_threads)
+        for k, (rows, order) in self.rounded.items():
+            other.rounded[k] = rows.with_threads(n_threads), order
         return other
 
     def partition(self, method, k, random_state, means=None):
@@ -173,9 +209,7 @@ class TrainingRows:
             square = self.scatter.second - self.scatter.weight * np.outer(center, center)
         else:
             try:
-                start = None
-                if self.many and self.typical[0].name == "full":
-                    start = self.typical[1]
+                start = self.typical if self.many else None
                 params = self._one_gaussian(self.rows, self.patterns, *EXACTLY, start)
                 square = weight * params.covariances[0]
             except ValueError:
@@ -262,9 +296,58 @@ def partition_rows(training, method, k, random_state, means=None):
     if method == "kmeans":
         kmeans = KMeans(n_clusters=k, n_init=1, random_state=random_state, n_jobs=rows.n_threads)
         return Partition(k, labels=kmeans.fit(rows.X, sample_weight=rows.weight).labels_)
+    if method == "whitened-k-means++":
+        return Partition(k, labels=round_clusters(training, k, random_state))
+    if method == "agglomerative":
+        return Partition(k, labels=merged_clusters(training, k))
     draw = kmeans_plus_plus if method == "k-means++" else random_rows
     centers = draw(rows, k, random_state)[0]
     return Partition(k, labels=nearest(rows, centers))
+
+
+def round_clusters(training, k, random_state):
+    """Labels by k-means where clusters of one elongated shape are round."""
+    rows, order = training.round_seeds(k)
+    centers = kmeans_plus_plus(rows, k, random_state, order=order)[0]
+    kmeans = KMeans(n_clusters=k, init=centers, n_init=1, n_jobs=rows.n_threads)
+    return kmeans.fit(rows.X, sample_weight=rows.weight).labels_
+
+
+def merged_clusters(training, k):
+    """Labels by agglomerative clustering of distinct rows, where all of them may be leaves.
+
+    Else of rows drawn evenly along an order that their content decides; the mixture of their
+    clusters labels the rows.
+    """
+    rows, order = training.round_seeds(k)
+    most = min(MOST_LEAVES, MOST_LEAVES * COLUMNS_OF_MOST // rows.n_features)
+    drawn, weight, key = representatives(rows, order, max(most, k))
+    points = rows.take(drawn).astype(np.float64)
+    leaf_labels = agglomerate(points, weight, k)
+    if len(drawn) == order.n_distinct:
+        # Rows of weight 0 need not be among the leaves, and belong nowhere.
+        place = np.searchsorted(key, order.key)
+        return leaf_labels[np.minimum(place, len(key) - 1)]
+    params = mixture_of_clusters(points, weight, leaf_labels, k)
+    full = STRUCTURES["full"]
+    return labels(
+        rows, prepare(full, params.means, params.factors, log_weights(full, params), rows.dtype)
+    )
+
+
+def mixture_of_clusters(points, weight, labels, k):
+    """A Gaussian per cluster of weighted points, with one leaf's worth of a unit ball in each."""
+    full = STRUCTURES["full"]
+    count = np.bincount(labels, weight, k)
+    means = np.empty((k, points.shape[1]))
+    covariances = np.empty((k, *2 * points.shape[1:]))
+    for number in range(k):
+        z, w = points[labels == number], weight[labels == number]
+        means[number] = w @ z / count[number]
+        z = z - means[number]
+        ball = weight.mean() * np.eye(z.shape[1])
+        covariances[number] = ((w * z.T) @ z + ball) / (count[number] + weight.mean())
+    return GaussianParams(count / count.sum(), means, covariances, full.factor(covariances, count))
 
 
 def nearest(rows, centers):

@@ -9,7 +9,6 @@ lambda is a factor of the weights. Nigam, McCallum, Thrun and Mitchell (2000), s
 (2005), section 3.1, with the means pooled: (sum_l x + lambda sum_u r x) / (N_l + lambda sum_u r).
 """
 
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -252,9 +251,11 @@ class LabeledRows(TrainingRows):
     def partition(self, method, random_state):
         """A `Partition` of the labeled rows: those of a class into its components."""
         labels = self.starts[np.maximum(self.codes, 0)]
-        for c in np.flatnonzero(np.diff(self.starts) > 1):
+        divided = np.flatnonzero(np.diff(self.starts) > 1)
+        seed = random_state.randint(np.iinfo(np.int32).max) if len(divided) else None
+        for c in divided:
             # Each class from the same draws: what the others hold changes nothing.
-            stream = deepcopy(random_state)
+            stream = np.random.RandomState(seed)
             labels[self.codes == c] += self.parts_of_class(c, method, stream)
         return Partition(self.k, labels=labels)
 

@@ -45,7 +45,9 @@ class MAPGaussianMixture(MixtureEstimator):
         Variance added to the diagonal of every covariance; the prior makes it unnecessary.
     max_iter : int, default=100
     n_init : int, default=1
-    init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default="kmeans"
+    init_params : {"kmeans", "k-means++", "random", "random_from_data", "whitened-k-means++", \
+"agglomerative"}, default="kmeans"
+        As in `GaussianMixture`.
     weight_concentration_prior : float, default=1.0
         a > 0. Below 1 a component whose rows weigh less than 1 - a is annihilated: its weight
         becomes zero, and its other parameters the mode of their prior.
@@ -96,6 +98,8 @@ class MAPGaussianMixture(MixtureEstimator):
     lower_bound_, lower_bounds_ : float, list of float
         The same per unit of row weight, as in `GaussianMixture`.
     stop_reason_ : str
+    n_degenerate_starts_ : int
+        Starts that `fit` replaced or dropped because a component was empty or singular.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
 
