@@ -17,6 +17,7 @@ PICTURES = {
     "bayesian_pruning.png": "mixture/plot_bayesian_pruning.py",
     "small_samples.png": "mixture/plot_small_samples.py",
     "acceleration.png": "mixture/plot_acceleration.py",
+    "displays.png": "inspection/plot_displays.py",
 }
 
 for picture, script in PICTURES.items():
