@@ -21,6 +21,7 @@ PICTURES = {
     "old_faithful.png": "mixture/plot_old_faithful.py",
     "bernoulli_mixture.png": "extending/plot_bernoulli_mixture.py",
     "generalized_em.png": "extending/plot_von_mises_mixture.py",
+    "displays.png": "inspection/plot_displays.py",
 }
 
 for picture, script in PICTURES.items():

@@ -20,6 +20,7 @@ from skgen.mixture import (
     BayesianGaussianMixture,
     GaussianMixture,
     GaussianMixtureClassifier,
+    GaussianMixtureSearch,
     MAPGaussianMixture,
 )
 
@@ -366,6 +367,28 @@ def test_criterion_tells_inferences_apart():
         handles = display.ax_.get_legend().legend_handles
         assert handles[structure].get_color() == line.get_color()
         assert handles[inference].get_linestyle() == line.get_linestyle()
+
+
+@pytest.mark.parametrize("criterion", ["bic", "held_out"])
+def test_fitted_search_is_drawn(criterion):
+    search = GaussianMixtureSearch(
+        (1, 2, 3),
+        covariance_type=("full", "diag"),
+        inference=("ml", "map"),
+        criterion=criterion,
+        max_iter=500,
+        random_state=0,
+    ).fit(X)
+    display = CriterionDisplay.from_estimator(search, ax=axes())
+    assert [line.get_xdata().tolist() for line in display.lines_] == [[1, 2, 3]] * 4
+    drawn = np.concatenate([line.get_ydata() for line in display.lines_])
+    np.testing.assert_array_equal(np.sort(drawn), np.sort(search.cv_results_[criterion]))
+    best = [[search.best_params_["n_components"], search.best_score_]]
+    assert display.best_.get_xydata().tolist() == best
+    shown = MixtureDisplay.from_estimator(search, X, ax=axes())
+    np.testing.assert_array_equal(shown.means, search.best_estimator_.means_[:, :2])
+    with pytest.raises(NotFittedError, match="GaussianMixtureSearch instance is not fitted"):
+        CriterionDisplay.from_estimator(GaussianMixtureSearch())
 
 
 def displays(X):
