@@ -14,7 +14,14 @@ import numpy as np
 from scipy.special import logsumexp
 
 from tests import reference_mixture
-from tests.reference_mixture import Completed, Prior, dense, flat_prior, log_prior
+from tests.reference_mixture import (
+    Completed,
+    Prior,
+    dense,
+    flat_prior,
+    log_dirichlet,
+    log_prior,
+)
 
 UNLABELED = -1
 
@@ -23,13 +30,14 @@ UNLABELED = -1
 class Task:
     """What is fitted: rows, class numbers (-1 unlabeled), weights, and the model's choices.
 
-    `prior` is `flat_prior` for maximum likelihood, `priors` the given class probabilities.
+    `prior` is `flat_prior` unless `map`; `priors` are given class probabilities.
     """
 
     X: np.ndarray
     codes: np.ndarray
     components_class: np.ndarray
     prior: Prior
+    map: bool = False
     unlabeled_weight: float = 1.0
     priors: np.ndarray = None
     weight: np.ndarray = None
@@ -64,10 +72,19 @@ def complete(task, weights, means, covariances):
     return Completed(joint, completed.filled, completed.spread)
 
 
-def objective(task, weights, means, covariances, with_prior=True):
+def objective(task, weights, means, covariances):
     """The number that EM must not decrease."""
     value = task.row_weight @ complete(task, weights, means, covariances).log_norm
-    return value + log_prior(task.prior, weights, means, covariances) if with_prior else value
+    if not task.map:
+        return value
+    value += log_prior(task.prior, weights, means, covariances)
+    if task.priors is not None:
+        # What is free are the shares within each class: a Dirichlet distribution for each.
+        a = task.prior.concentration
+        value -= log_dirichlet(weights, a)
+        for c, share in enumerate(task.priors):
+            value += log_dirichlet(weights[task.components_class == c] / share, a)
+    return value
 
 
 def maximize(task, completed):

