@@ -65,6 +65,8 @@ class Entry:
     missing: bool = False
     # X -> y for estimators that need one; a row of X decides its label alone.
     target: object = None
+    # Whether the scores of a classifier are X @ coef_.T + intercept_.
+    linear: bool = True
     # Whether a weight is exactly a number of copies, and whether the order of rows is nothing.
     repeats: bool = True
     permutes: bool = True
@@ -111,6 +113,11 @@ class Entry:
     def supervised(self):
         """Whether `fit` needs y."""
         return self.target is not None
+
+    @property
+    def partly_labeled(self):
+        """Whether the target leaves rows without a label."""
+        return isinstance(self.target, PartlyLabels)
 
     def build(self, **changes):
         """An unfitted estimator of this configuration."""
@@ -383,6 +390,37 @@ class Labels:
         return np.arange(self.k)
 
 
+@dataclass(frozen=True)
+class PartlyLabels(Labels):
+    """The same, a third of the rows left without a label; their values say which."""
+
+    def __call__(self, X):
+        X = np.asarray(X, dtype=np.float64)
+        return np.where(labels(1.0 - 1.7 * X, 3) == 2, -1, labels(X, self.k))
+
+
+def add_generative_classifier(name, covariance_type="full", target=None, **arguments):
+    arguments = {"random_state": 0, "max_iter": 30} | arguments
+    target = Labels(3) if target is None else target
+    # Labels of all rows say all that there is to know where a class has one component.
+    iterates = isinstance(target, PartlyLabels) or "n_components_per_class" in arguments
+    add(
+        f"GaussianMixtureClassifier-{name}",
+        mixture.GaussianMixtureClassifier(covariance_type=covariance_type, **arguments),
+        parameters=_mixture_parameters(covariance_type),
+        target=target,
+        units=lambda a: {"reg_covar": 1e-6 * a**2},
+        linear=name == "tied",
+        direction=int(iterates),
+        prior=arguments.get("inference") == "map",
+        missing=True,
+        partial_fit=True,
+        transforms=False,
+        grid={"unlabeled_weight": [0.1, 1.0], "reg_covar": [1e-6, 1e-1]},
+        processes=name in ("full", "partly-full"),
+    )
+
+
 _linear = {"coef_": slope, "intercept_": unmoved}
 
 
@@ -471,6 +509,16 @@ add_perceptron("default")
 add_perceptron("three", classes=3)
 add_perceptron("elasticnet", penalty="elasticnet", tol=None, max_iter=20)
 if PACKAGE == "skgen":
+    add_generative_classifier("full")
+    add_generative_classifier("tied", "tied", Labels(2))
+    add_generative_classifier("diag", "diag")
+    add_generative_classifier("spherical", "spherical")
+    add_generative_classifier("components", "diag", Labels(2), n_components_per_class=2)
+    for _type in ("full", "tied", "diag", "spherical"):
+        add_generative_classifier(f"partly-{_type}", _type, PartlyLabels(3))
+    add_generative_classifier(
+        "partly-map", "full", PartlyLabels(2), inference="map", n_components_per_class=2
+    )
     add_softmax("three")
     add_softmax("two", classes=2, temperature=0.5)
     add_softmax("l1", l1_ratio=1.0, C=0.1)

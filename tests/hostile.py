@@ -581,6 +581,29 @@ ARGUMENTS |= {
         argument("validation_fraction", 0.0, 1.0, np.nan, "some", 1e-9, 0.999999),
         argument("n_iter_no_change", *NUMBERS),
     ],
+    "GaussianMixtureClassifier": [
+        *_prior_arguments,
+        *[
+            spoil
+            for spoil in ARGUMENTS["GaussianMixture"]
+            if not spoil.__name__.endswith(("n_components", "s_init", "warm_start", "acceleration"))
+        ],
+        argument("n_components_per_class", *NUMBERS, 10**6, True, [1, 2], [1, 0, 2], ["a"], [[1]]),
+        argument("inference", "map", "mean_field", None, 3),
+        argument(
+            "priors",
+            [0.5, 0.5],
+            [0.2, 0.3, 0.5],
+            [1.0, 0.0],
+            [2.0, -1.0],
+            [np.nan] * 2,
+            "even",
+            1.0,
+        ),
+        argument("unlabeled_weight", -1.0, 0.0, np.nan, np.inf, "half", None, 1e300, 1e-300, 2.0),
+        argument("n_jobs", "all", 1.5, 0, -1),
+        argument("verbose", -1, "loud", None),
+    ],
     "Perceptron": [
         *_linear_arguments,
         argument("penalty", "l3", "l1", "l2", "elasticnet", 3, True),
@@ -596,7 +619,12 @@ ARGUMENTS |= {
         argument("shuffle", False, "yes", None),
     ],
 }
-SUPERVISED = {"LogisticRegression", "SoftmaxRegression", "Perceptron"}
+SUPERVISED = {
+    "GaussianMixtureClassifier",
+    "LogisticRegression",
+    "SoftmaxRegression",
+    "Perceptron",
+}
 # Messages of *_init speak of what the array is.
 INIT_WORDS = {"weights", "means", "precision", "positive", "init"}
 

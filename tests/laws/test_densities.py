@@ -11,7 +11,7 @@ from tests.problems import overlapping
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 densities = entries(lambda entry: entry.density)
-GAUSSIAN = entries(lambda entry: entry.name.startswith(("GaussianMixture", "MAPGaussianMixture")))
+GAUSSIAN = entries(lambda entry: entry.name.startswith(("GaussianMixture-", "MAPGaussianMixture")))
 
 
 @pytest.mark.parametrize(**densities)

@@ -1,4 +1,4 @@
-"""Linear classifiers: classes and columns have no order, no unit, no origin."""
+"""Classifiers, linear ones above all: classes and columns have no order, no unit, no origin."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from tests.problems import overlapping
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-classifiers = entries(lambda entry: entry.supervised)
+classifiers = entries(lambda entry: entry.supervised and not entry.partly_labeled)
 unpenalized = entries(
     lambda entry: (
         entry.supervised
@@ -58,7 +58,7 @@ def test_class_permutation_permutes_the_coefficients(entry):
     renamed = entry.started(X).fit(X, order[y])
     np.testing.assert_allclose(scores(renamed, X)[:, order], scores(fitted, X), **CLOSE)
     np.testing.assert_array_equal(renamed.predict(X), order[fitted.predict(X)])
-    if len(entry.classes) > 2:
+    if len(entry.classes) > 2 and entry.linear:
         for name in ("coef_", "intercept_"):
             np.testing.assert_allclose(
                 getattr(renamed, name)[order], getattr(fitted, name), **CLOSE, err_msg=name
