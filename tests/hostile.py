@@ -300,6 +300,11 @@ LABELS = {
     "NaN label": label(replace_first(np.nan, float), "NaN"),
     "infinite label": label(replace_first(np.inf, float), "infinity"),
     "missing label": label(replace_first(None, object), "None"),
+    "half without labels": label(lambda rng, y: np.where(rng.uniform(size=len(y)) < 0.5, -1, y)),
+    "half None": label(
+        lambda rng, y: np.where(rng.uniform(size=len(y)) < 0.5, None, y.astype(object)), "None"
+    ),
+    "all None": label(lambda rng, y: np.full(len(y), None), "None"),
     "one class": label(lambda rng, y: np.full_like(y, rng.integers(-1, 2))),
     "a class of one row": label(replace_first(7, int)),
     "as many classes as rows": label(lambda rng, y: np.arange(len(y))),
