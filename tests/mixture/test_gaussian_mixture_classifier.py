@@ -690,6 +690,28 @@ def test_tied_logits_are_linear_at_any_distance(k, power):
         np.testing.assert_array_equal(fitted.predict(asked), linear.argmax(axis=1))
 
 
+@pytest.mark.parametrize("distance", [1e3, 1e4, 1e6, 1e8])
+def test_tied_odds_on_the_boundary_are_right_far_away(distance):
+    """Neither class wins there, however far both are."""
+    X, y = grouped(k=2)
+    fitted = build("tied").fit(X, y)
+    (slope,), (offset,) = fitted.coef_, fitted.intercept_
+    foot = -offset * slope / (slope @ slope)
+    along = np.array([-slope[1], slope[0]]) / np.sqrt(slope @ slope)
+    asked = foot + np.outer([-distance, distance], along) + 0.5 * slope / (slope @ slope)
+    logs, proba = fitted.predict_log_proba(asked), fitted.predict_proba(asked)
+    for i, x in enumerate(asked):
+        logits = exact_logits(x, fitted.means_, fitted.covariances_, np.log(fitted.weights_))
+        expected = log_softmax(logits)
+        assert abs(logits[1]) < 1.0
+        # Products of slopes and rows are rounded to 1e-16 of their size, and so are squared
+        # distances, which say who wins up to some 1e6.
+        close = 1e-14 * distance * np.abs(slope).max() + 1e-9
+        np.testing.assert_allclose(logs[i], expected, rtol=0, atol=close)
+        np.testing.assert_allclose(proba[i], np.exp(expected), rtol=0, atol=close)
+        np.testing.assert_allclose(proba[i].sum(), 1.0, rtol=1e-14)
+
+
 @pytest.mark.parametrize("components", [1, 2])
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_probabilities_hold_at_any_distance(structure, components):
