@@ -85,7 +85,8 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
     Parameters
     ----------
     n_components_per_class : int or array-like of shape (n_classes,), default=1
-        Gaussians per class, in the order of `classes_`.
+        Gaussians per class, in the order of `classes_`. A class with fewer different labeled rows
+        starts with one component for each of them.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
         One covariance matrix per component, one for all, one variance per component and
         feature, or one variance per component. With one component per class: quadratic and

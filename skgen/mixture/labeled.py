@@ -265,12 +265,9 @@ class LabeledRows(TrainingRows):
         chosen = np.flatnonzero(self.codes == c)
         weight = None if seeds.weight is None else seeds.weight[chosen]
         rows = Rows(seeds.X[chosen], weight, n_threads=seeds.n_threads)
-        if fewer_distinct(rows, k):
-            raise ValueError(
-                f"n_components_per_class asks for {k} components of class"
-                f" {self.classes.tolist()[c]!r}, of which y labels fewer different rows (with a"
-                " positive sample_weight)"
-            )
+        different = different_rows(rows, k)
+        if different is not None:
+            return different
         partition = partition_rows(
             TrainingRows(rows, column_moments(rows)), method, k, random_state
         )
@@ -322,11 +319,22 @@ def linear_labels(block, scores):
     return raw.argmax(axis=1) if finite else block_labels(block, scores.prepared.whole)
 
 
-def fewer_distinct(rows, k):
-    """Whether fewer than k different rows have a positive weight."""
-    X = rows.X if rows.weight is None else rows.X[rows.weight > 0.0]
+def different_rows(rows, k):
+    """Numbers (n,) of the different rows where those of positive weight are k at most, else None.
+
+    Each is a component then, and the others stay empty.
+    """
+    known = np.ones(rows.n_rows, bool) if rows.weight is None else rows.weight > 0.0
+    X = rows.X[known]
     # Most often the first few tell.
-    return all(len(np.unique(some, axis=0)) < k for some in (X[: 10 * k], X))
+    if len(np.unique(X[: 10 * k], axis=0)) > k:
+        return None
+    found, numbers = np.unique(X, axis=0, return_inverse=True)
+    if len(found) > k:
+        return None
+    result = np.zeros(rows.n_rows, dtype=np.int64)
+    result[known] = numbers.reshape(-1)
+    return result
 
 
 def class_probabilities(block, prepared):
