@@ -42,7 +42,7 @@ from skgen.distributions.gaussian import STRUCTURES, log_weights
 from skgen.distributions.missing import find_patterns, holds_nan, weigh_observed
 from skgen.mixture.answers import MixtureAnswers, weighted_sum
 from skgen.mixture.bayesian_gaussian_mixture import BayesianGaussianMixture
-from skgen.mixture.fitting import TIE, MixtureFit
+from skgen.mixture.fitting import MixtureFit
 from skgen.mixture.gaussian_mixture import GaussianMixture
 from skgen.mixture.map_gaussian_mixture import MAPGaussianMixture
 from skgen.mixture.model import EVALUATIONS
@@ -55,6 +55,8 @@ INFERENCES = {
 }
 # By name, and whether more is better.
 CRITERIA = {"bic": False, "icl": False, "aic": False, "held_out": True}
+# Criteria that differ by a smaller share are equal (by bytes per number).
+TIES = {4: 1e-6, 8: 1e-10}
 # What the search itself tells its mixtures.
 OWN = {"n_components", "covariance_type", "random_state", "n_jobs", "verbose", "warm_start"}
 SHARED = ("tol", "reg_covar", "max_iter", "n_init", "init_params")
@@ -173,7 +175,8 @@ class GaussianMixtureSearch(
     best_estimator_ : fitted estimator
         Not with ``refit=False``.
     weights_, means_, covariances_, precisions_, precisions_cholesky_ : ndarray
-    converged_, n_iter_, lower_bound_, lower_bounds_, objective_history_, stop_reason_
+    converged_, n_iter_, n_degenerate_starts_, stop_reason_
+    lower_bound_, lower_bounds_, objective_history_
         Those of `best_estimator_`.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
@@ -286,7 +289,7 @@ class GaussianMixtureSearch(
                         cells, self._try(task, 0, mixtures, seen, criteria), strict=True
                     )
                 ]
-            results = self._results(cells, outcomes)
+            results = self._results(cells, outcomes, TIES[rows.dtype.itemsize])
             best = int(results["rank_test_score"].argmin())
             self._require_success(cells, outcomes)
             trial = outcomes[best].trial
@@ -355,6 +358,7 @@ class GaussianMixtureSearch(
     lower_bounds_ = attribute_of_the_best("lower_bounds_")
     objective_history_ = attribute_of_the_best("objective_history_")
     stop_reason_ = attribute_of_the_best("stop_reason_")
+    n_degenerate_starts_ = attribute_of_the_best("n_degenerate_starts_")
     _n_features_out = attribute_of_the_best("_n_features_out")
 
     def _best(self):
@@ -485,19 +489,17 @@ class GaussianMixtureSearch(
                 drawn.setdefault((k, id(training.drawn)), (mixture, training))
 
         def draw(start):
-            mixture, training, stream = start
+            mixture, training = start
             k = mixture.n_components
             # The fit will say what is wrong.
             with collected_warnings() as messages, suppress(ValueError):
-                training.partition(mixture.init_params, k, stream)
+                for stream in random_streams(mixture.random_state, self.n_init):
+                    training.partition(mixture.init_params, k, stream)
+            # As large as X, for every k.
+            training.rounded.pop(k, None)
             return k, messages
 
-        starts = [
-            (*start, stream)
-            for start in drawn.values()
-            for stream in random_streams(start[0].random_state, self.n_init)
-        ]
-        starts.sort(key=lambda start: -start[0].n_components)
+        starts = sorted(drawn.values(), key=lambda start: -start[0].n_components)
         for k, messages in side_by_side(draw, starts, at_a_time):
             said.setdefault(k, messages)
         return said
@@ -588,7 +590,7 @@ class GaussianMixtureSearch(
             trials[0],
         )
 
-    def _results(self, cells, outcomes):
+    def _results(self, cells, outcomes, tie):
         """`cv_results_`."""
         params = [asdict(cell) for cell in cells]
         results = {f"param_{name}": np.array([p[name] for p in params]) for name in params[0]}
@@ -599,7 +601,7 @@ class GaussianMixtureSearch(
         sign = -1.0 if CRITERIA[self.criterion] else 1.0
         n_parameters = [outcome.n_parameters for outcome in outcomes]
         costs = [sign * float(value) for value in results[self.criterion]]
-        results["rank_test_score"] = ranks(costs, n_parameters)
+        results["rank_test_score"] = ranks(costs, n_parameters, tie)
         results["n_parameters"] = np.array(n_parameters)
         results["fit_time"] = np.array([outcome.seconds for outcome in outcomes])
         results["converged"] = np.array([outcome.converged for outcome in outcomes])
@@ -743,17 +745,14 @@ def effort(cell, d):
     return cell.n_components * (d if cell.covariance_type in ("full", "tied") else 1)
 
 
-def ranks(costs, n_parameters):
-    """1 for the lowest cost; equals by number of parameters, NaN last.
-
-    Equal is what differs by rounding.
-    """
+def ranks(costs, n_parameters, tie):
+    """1 for the lowest cost; what differs by a share of `tie` by parameters, NaN last."""
     order = sorted((i for i, cost in enumerate(costs) if not isnan(cost)), key=costs.__getitem__)
     result = np.full(len(costs), len(order) + 1)
     place = 0
     while place < len(order):
         lowest = costs[order[place]]
-        limit = lowest + TIE * max(1.0, abs(lowest))
+        limit = lowest + tie * max(1.0, abs(lowest))
         equals = [i for i in order[place:] if costs[i] <= limit]
         for i in equals:
             smaller = sum(n_parameters[j] < n_parameters[i] for j in equals)

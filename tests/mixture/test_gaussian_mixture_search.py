@@ -55,7 +55,7 @@ def data(kind):
 
 @quiet
 @pytest.mark.parametrize("kind", ["plain", "weights", "holes", "empty rows", "float32"])
-@pytest.mark.parametrize("init_params", ["kmeans", "random"])
+@pytest.mark.parametrize("init_params", ["kmeans", "random", "whitened-k-means++", "agglomerative"])
 def test_cells_equal_fits_of_their_own(kind, init_params):
     """To the last bit, restarts included."""
     X, weight = data(kind)
@@ -400,13 +400,20 @@ def test_only_the_best_warns_that_it_did_not_converge():
 def test_equals_are_ranked_by_their_number_of_parameters():
     rank = gaussian_mixture_search.ranks
     nan = float("nan")
-    assert rank([3.0, 1.0, 1.0, nan, 2.0], [1, 9, 5, 1, 1]).tolist() == [4, 2, 1, 5, 3]
-    assert rank([1.0, 1.0 + 1e-14, 1.0 - 1e-14], [2, 1, 2]).tolist() == [2, 1, 2]
-    assert rank([float("inf"), -1e308, nan, nan], [1, 1, 1, 1]).tolist() == [2, 1, 3, 3]
-    # With one column and one component all structures are the same mixture.
-    search = GaussianMixtureSearch((1,)).fit(overlapping(d=1))
-    assert search.cv_results_["rank_test_score"].tolist() == [1, 1, 1, 1]
-    assert search.best_index_ == 0
+    assert rank([3.0, 1.0, 1.0, nan, 2.0], [1, 9, 5, 1, 1], 0.0).tolist() == [4, 2, 1, 5, 3]
+    assert rank([1.0, 1.0 + 1e-14, 1.0 - 1e-14], [2, 1, 2], 1e-12).tolist() == [2, 1, 2]
+    assert rank([float("inf"), -1e308, nan, nan], [1, 1, 1, 1], 1e-12).tolist() == [2, 1, 3, 3]
+
+
+@quiet
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_structures_that_are_one_tie(dtype):
+    """With one column "full", "diag" and "spherical" are the same mixture, to rounding."""
+    search = GaussianMixtureSearch((1, 3), random_state=0).fit(overlapping(d=1, dtype=dtype))
+    ranks = search.cv_results_["rank_test_score"].reshape(2, 4)
+    assert len(set(ranks[0])) == 1
+    full, tied, diag, spherical = ranks[1]
+    assert full == diag == spherical != tied
 
 
 def test_tie_in_a_fit_goes_to_fewer_parameters(monkeypatch):
