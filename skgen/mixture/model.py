@@ -67,6 +67,7 @@ class Prepared:
     def nearest_in_the_limit(self, X):
         """Component of the least squared distance, computed at a scale that cannot overflow."""
         scale = np.abs(X).max(axis=1, keepdims=True)
+        scale = np.where(scale > 0.0, scale, 1.0)
         X, factors = X / scale, self.factors / np.abs(self.factors).max()
         distance = np.empty((len(X), len(self.origin)))
         for k, mean in enumerate(self.origin):

@@ -249,3 +249,11 @@ def test_tight_cluster_far_from_the_others_keeps_its_digits():
     k = int(mixture.means_[:, 0].argmax())
     expected = np.cov((X[500:] - 1e7).T, bias=True)
     np.testing.assert_allclose(mixture.covariances_[k], expected, rtol=1e-7, atol=1e-8)
+
+
+def test_rows_of_zeros_are_told_apart_where_distances_overflow():
+    """Variances of 1e-200 have inverses beyond float32, and zero has no scale of its own."""
+    X = np.random.default_rng(0).normal(size=(60, 2)) * 1e-100
+    mixture = GaussianMixture(2, reg_covar=0.0, random_state=0).fit(X)
+    proba = mixture.predict_proba(np.zeros((2, 2), dtype=np.float32))
+    np.testing.assert_array_equal(proba.sum(axis=1), 1.0)
