@@ -854,6 +854,48 @@ def test_unlabeled_rows_are_known_by_their_marker(kind):
     assert fitted.transduction_[with_labels].tolist() == answer
 
 
+def signs(group):
+    return np.where(group == 1, 1, -1)
+
+
+def test_signs_are_two_classes_with_a_warning():
+    """The commonest two classes of all; NaN, None and pandas.NA mark rows without a label."""
+    X, group = grouped()
+    y = signs(group)
+    plain = build().fit(X, group == 1)
+    for given in (y, y.astype(object), series(y, "Int64")):
+        with pytest.warns(UserWarning, match="two classes"):
+            fitted = build().fit(X, given)
+        assert fitted.classes_.tolist() == [-1, 1]
+        np.testing.assert_array_equal(fitted.means_, plain.means_)
+        np.testing.assert_array_equal(fitted.transduction_, y)
+    assert build().fit(X, y.astype(float)).classes_.tolist() == [-1.0, 1.0]
+    assert fitted.score(X, y) == np.mean(fitted.predict(X) == y)
+
+
+@pytest.mark.parametrize("kind", ["objects", "Int64"])
+def test_signs_may_lack_labels(kind):
+    X, group = grouped()
+    codes = partly((group == 1).astype(int))
+    y = none_for(codes, [-1, 1])
+    plain = build(max_iter=10).fit(X, codes)
+    with pytest.warns(UserWarning, match="two classes"):
+        fitted = build(max_iter=10).fit(X, y if kind == "objects" else series(y, "Int64"))
+    assert fitted.classes_.tolist() == [-1, 1]
+    np.testing.assert_array_equal(fitted.means_, plain.means_)
+
+
+def test_minus_one_is_no_class_of_a_model_that_has_others():
+    X, group = grouped()
+    fitted = build(max_iter=5).fit(X, partly(group))
+    y = signs(group)
+    assert fitted.score(X, y) == np.mean(fitted.predict(X[group == 1]) == 1)
+    streamed = build().partial_fit(X, group, classes=[0, 1, 2]).partial_fit(X, y)
+    np.testing.assert_array_equal(streamed.transduction_[y == 1], 1)
+    assert streamed.classes_.tolist() == [0, 1, 2]
+    assert set(streamed.transduction_.tolist()) == {0, 1, 2}
+
+
 @pytest.mark.parametrize("dtype", ["boolean", "object"])
 def test_booleans_may_lack_labels(dtype):
     X, group = grouped(k=2)
@@ -899,10 +941,6 @@ def unlabeled(kind):
     return lambda y: (NUMBERS | TEXTS)[kind](np.full_like(y, -1))
 
 
-def one_class(y):
-    return np.where(y == -1, -1, 1)
-
-
 def no_weight_for(y, c):
     return np.where(y == c, 0.0, 1.0)
 
@@ -912,9 +950,13 @@ BAD_LABELS = {
     "all NaN": (unlabeled("float NaN"), r"unlabeled|label"),
     "all None": (unlabeled("strings None"), r"unlabeled|label"),
     "all NA": (unlabeled("Series string"), r"unlabeled|label"),
-    "one class": (one_class, r"class.*\b1\b|\b1\b.*class"),
+    "one class": (lambda y: np.where(y == -1, -1, 2), r"one class.*\b2\b|class 2"),
+    "one class, NaN": (lambda y: np.where(y == -1, np.nan, 1.0), r"one class.*\b1|class 1"),
+    "one class, None": (
+        lambda y: none_for(np.minimum(y, 0), LETTERS),
+        r"one class.*ant|class 'ant",
+    ),
     "one class only": (lambda y: np.zeros(len(y), int), r"class.*\b0\b|\bone\b.*class|1 class"),
-    "minus one and one": (lambda y: np.where(y == 0, 1, -1), r"class"),
     "nothing": (lambda y: None, "requires y"),
     "short": (lambda y: y[:-1], r"inconsistent.*90.*89"),
     "long": (lambda y: np.append(y, 0), r"inconsistent.*90.*91"),
@@ -1086,7 +1128,8 @@ def test_float32_is_kept_and_agrees(structure):
         expected = getattr(double, name)
         close = 1e-4 * np.abs(expected).max()
         np.testing.assert_allclose(value, expected, rtol=1e-4, atol=close, err_msg=name)
-    assert fitted.predict_proba(X).dtype == np.float32
+    # Logarithms of float32 numbers next to 1 would say nothing of their distance from it.
+    assert fitted.predict_proba(X).dtype == np.float64
     if structure == "tied":
         assert fitted.coef_.dtype == np.float32
     np.testing.assert_allclose(
