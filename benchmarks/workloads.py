@@ -11,6 +11,7 @@ from benchmarks import (
     fresh,
     linear_contenders,
     missing_contenders,
+    starts,
     streams,
 )
 from benchmarks.data import (
@@ -317,6 +318,13 @@ CATALOGUE = (
         acceleration.count_passes,
         rounds=1,
         columns=("rows", *acceleration.METHODS, "EM's limit"),
+    ),
+    FreshWorkload(
+        "gmm-starts",
+        "GaussianMixture, fits that end at the best likelihood known, by init_params",
+        starts.count_best,
+        rounds=1,
+        columns=("rows", *starts.STARTS),
     ),
     tiny("tiny-kmeans", "KMeans"),
     tiny("tiny-mixture", "GaussianMixture"),

@@ -97,8 +97,7 @@ class MixtureFit(Estimator):
         with one_blas_thread(rows):
             given = self._check_given(structure, rows.n_features)
             model = self._model(structure, training)
-            # All starts by the same tree are the same.
-            n_init = 1 if continued or self.init_params == "agglomerative" else self.n_init
+            n_init = 1 if continued else self.n_init
             task = FitTask(
                 self,
                 X,
@@ -119,7 +118,7 @@ class MixtureFit(Estimator):
                 " or increase max_iter, tol, or check for degenerate data. It stopped because"
                 f" {best.reason}; the last change of the objective was"
                 f" {last_change(best.history):.3g}, tol={self.tol:g}.",
-                stacklevel=5,
+                stacklevel=6,
             )
         task.end()
         return model
@@ -233,7 +232,7 @@ class MixtureFit(Estimator):
             warn_convergence(
                 f"the start with the given means degenerated: {degenerate[0]}; k-means clusters"
                 " took its place",
-                stacklevel=6,
+                stacklevel=7,
             )
         return sound
 
@@ -255,7 +254,8 @@ class MixtureFit(Estimator):
         if sound and failures:
             warn_convergence(
                 f"{len(failures)} of {len(results)} starts were dropped because a covariance"
-                f" became singular: {failures[0]}. Increase reg_covar or decrease n_components."
+                f" became singular: {failures[0]}. Increase reg_covar or decrease n_components.",
+                stacklevel=8,
             )
         return sound or begun
 
