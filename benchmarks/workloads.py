@@ -13,6 +13,7 @@ from benchmarks import (
     linear_contenders,
     missing_contenders,
     search_contenders,
+    starts,
     streams,
     unlabeled,
 )
@@ -393,6 +394,13 @@ CATALOGUE = (
             *(f"unlabeled_weight={weight:g}" for weight in unlabeled.WEIGHTS),
             "draws that gain at 1",
         ),
+    ),
+    FreshWorkload(
+        "gmm-starts",
+        "GaussianMixture, fits that end at the best likelihood known, by init_params",
+        starts.count_best,
+        rounds=1,
+        columns=("rows", *starts.STARTS),
     ),
     tiny("tiny-kmeans", "KMeans"),
     tiny("tiny-mixture", "GaussianMixture"),

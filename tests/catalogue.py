@@ -356,6 +356,8 @@ add_bayesian_mixture(
 if PACKAGE == "skgen":
     for _type in ("full", "tied", "diag", "spherical"):
         add_map_mixture(_type, _type)
+    add_gaussian_mixture("whitened-k-means++", init_params="whitened-k-means++", n_init=2)
+    add_gaussian_mixture("agglomerative", init_params="agglomerative")
     add_map_mixture("sparse-weights", weight_concentration_prior=0.5, init_params="k-means++")
     add_mixture_search(
         "bic", n_components=(N_GROUPS, 5), covariance_type=("full", "spherical"), n_init=2

@@ -113,14 +113,14 @@ class MixtureFit(Estimator):
                 " or increase max_iter, tol, or check for degenerate data. It stopped because"
                 f" {best.reason}; the last change of the objective was"
                 f" {last_change(best.history):.3g}, tol={self.tol:g}.",
-                stacklevel=5,
+                stacklevel=6,
             )
         task.end()
         return model
 
     def _n_starts(self, training):
-        """How many starts differ: all by the same tree are the same."""
-        return 1 if self.init_params == "agglomerative" else self.n_init
+        """How many starts to make."""
+        return self.n_init
 
     def _require_rows(self, rows):
         """Raise where there are fewer rows than components."""
@@ -242,7 +242,7 @@ class MixtureFit(Estimator):
             warn_convergence(
                 f"the start with the given means degenerated: {degenerate[0]}; k-means clusters"
                 " took its place",
-                stacklevel=6,
+                stacklevel=7,
             )
         return sound
 
@@ -266,7 +266,8 @@ class MixtureFit(Estimator):
         if sound and failures:
             warn_convergence(
                 f"{len(failures)} of {len(results)} starts were dropped because a covariance"
-                f" became singular: {failures[0]}. Increase reg_covar or decrease n_components."
+                f" became singular: {failures[0]}. Increase reg_covar or decrease n_components.",
+                stacklevel=8,
             )
         return sound or begun
 

@@ -39,9 +39,8 @@ class GaussianMixture(MixtureEstimator):
         The partition that the initial parameters are estimated from: k-means clusters, rows
         nearest to k-means++ centers, random soft memberships, rows nearest to k random rows,
         k-means clusters in coordinates that make elongated clusters round, which no linear map
-        of X changes, or clusters merged where the likelihood loses least. The last needs no
-        `random_state` and has one start whatever `n_init` says; its tree has at most 2000
-        leaves, fewer above 8 features.
+        of X changes, or clusters merged where the likelihood loses least. The last draws nothing,
+        so one start is enough; its tree has at most 2000 leaves, fewer above 8 features.
     weights_init : array of shape (k,), default=None
     means_init : array of shape (k, d), default=None
         Given means also decide the initial partition, in place of `init_params`.

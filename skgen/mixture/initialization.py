@@ -22,15 +22,9 @@ from skgen.distributions.gaussian import (
 from skgen.mixture.agglomerative import agglomerate
 from skgen.mixture.inference import MaximumLikelihood
 from skgen.mixture.model import MixtureModel, labels, prepare, total_scatter
-from skgen.mixture.whitening import (
-    PAIRED_ROWS,
-    representatives,
-    shape_of_clusters,
-    transformed,
-    whiten,
-)
+from skgen.mixture.whitening import representatives, round_clusters
 from skgen.rows import Rows
-from skgen.seeding import kmeans_plus_plus, order_rows, random_rows
+from skgen.seeding import kmeans_plus_plus, random_rows
 from skgen.solvers.em import em
 from skgen.solvers.monitor import Monitor
 
@@ -62,8 +56,8 @@ class TrainingRows:
     patterns : skgen.distributions.missing.Patterns or None
     drawn : dict or None
         Partitions by what they were drawn from, where several fits start from the same.
-    rounded : dict
-        What `round_seeds` has found, by the number of clusters.
+    rounded, merged : dict
+        What `round_seeds` and `merged_clusters` have found, by the number of clusters.
     """
 
     rows: Rows
@@ -71,6 +65,7 @@ class TrainingRows:
     patterns: missing.Patterns | None = None
     drawn: dict | None = None
     rounded: dict = field(default_factory=dict, repr=False)
+    merged: dict = field(default_factory=dict, repr=False)
 
     @cached_property
     def scatter(self):
@@ -158,25 +153,27 @@ class TrainingRows:
     def round_seeds(self, k):
         """The seeds where k clusters of one elongated shape are round, and their `RowOrder`."""
         if k not in self.rounded:
-            rows = whiten(self.seeds, total_scatter(self.seeds, self.columns.mean))
-            order = order_rows(rows)
-            drawn, weight, _ = representatives(rows, order, PAIRED_ROWS)
-            points = rows.take(drawn).astype(np.float64)
-            factor = shape_of_clusters(points, weight, k)
-            rows = transformed(rows, np.zeros(len(factor)), factor)
-            self.rounded[k] = rows, order_rows(rows)
+            scatter = total_scatter(self.seeds, self.columns.mean)
+            self.rounded[k] = round_clusters(self.seeds, scatter, k)
         return self.rounded[k]
 
     def prepare(self, method, k):
         """Compute once what all starts by `method` need."""
-        if method in ("whitened-k-means++", "agglomerative"):
+        self.seeds  # noqa: B018
+        if method == "whitened-k-means++":
             self.round_seeds(k)
-        else:
-            self.seeds  # noqa: B018
+        if method == "agglomerative":
+            self.merged_clusters(k)
+
+    def merged_clusters(self, k):
+        """Labels of the rows by agglomerative clustering."""
+        if k not in self.merged:
+            self.merged[k] = merged_clusters(*self.round_seeds(k), k)
+        return self.merged[k]
 
     def with_threads(self, n_threads):
         """The same, its rows summed over by another number of threads."""
-        other = replace(self, rows=self.rows.with_threads(n_threads), rounded={})
+        other = replace(self, rows=self.rows.with_threads(n_threads), rounded={}, merged={})
         for name in ("scatter", "typical", "seeds"):
             if name in self.__dict__:
                 other.__dict__[name] = self.__dict__[name]
@@ -184,6 +181,7 @@ class TrainingRows:
             other.__dict__["seeds"] = other.seeds.with_threads(n_threads)
         for k, (rows, order) in self.rounded.items():
             other.rounded[k] = rows.with_threads(n_threads), order
+        other.merged.update(self.merged)
         return other
 
     def partition(self, method, k, random_state, means=None):
@@ -297,15 +295,15 @@ def partition_rows(training, method, k, random_state, means=None):
         kmeans = KMeans(n_clusters=k, n_init=1, random_state=random_state, n_jobs=rows.n_threads)
         return Partition(k, labels=kmeans.fit(rows.X, sample_weight=rows.weight).labels_)
     if method == "whitened-k-means++":
-        return Partition(k, labels=round_clusters(training, k, random_state))
+        return Partition(k, labels=whitened_clusters(training, k, random_state))
     if method == "agglomerative":
-        return Partition(k, labels=merged_clusters(training, k))
+        return Partition(k, labels=training.merged_clusters(k))
     draw = kmeans_plus_plus if method == "k-means++" else random_rows
     centers = draw(rows, k, random_state)[0]
     return Partition(k, labels=nearest(rows, centers))
 
 
-def round_clusters(training, k, random_state):
+def whitened_clusters(training, k, random_state):
     """Labels by k-means where clusters of one elongated shape are round."""
     rows, order = training.round_seeds(k)
     centers = kmeans_plus_plus(rows, k, random_state, order=order)[0]
@@ -313,15 +311,14 @@ def round_clusters(training, k, random_state):
     return kmeans.fit(rows.X, sample_weight=rows.weight).labels_
 
 
-def merged_clusters(training, k):
+def merged_clusters(rows, order, k):
     """Labels by agglomerative clustering of distinct rows, where all of them may be leaves.
 
     Else of rows drawn evenly along an order that their content decides; the mixture of their
     clusters labels the rows.
     """
-    rows, order = training.round_seeds(k)
     most = min(MOST_LEAVES, MOST_LEAVES * COLUMNS_OF_MOST // rows.n_features)
-    drawn, weight, key = representatives(rows, order, max(most, k))
+    drawn, weight, key = representatives(order, max(most, k))
     points = rows.take(drawn).astype(np.float64)
     leaf_labels = agglomerate(points, weight, k)
     if len(drawn) == order.n_distinct:

@@ -11,28 +11,38 @@ An invertible linear map of the rows changes these coordinates by a rotation onl
 import numpy as np
 
 from skgen.rows import Rows
+from skgen.seeding import order_rows
 
 # Rows whose pairs are looked at, and the share of their pairs that is close, times the number of
-# clusters: of equal clusters, a quarter of the pairs within them. Measured from 0.1 to 1.2.
-PAIRED_ROWS, CLOSE_SHARE = 500, 0.25
+# clusters: of equal clusters, half of the pairs within them. Measured from 0.1 to 1.2 (gmm-starts).
+PAIRED_ROWS, CLOSE_SHARE = 500, 0.5
 MOST_ROUNDS = 10
-# Axes of close pairs are at most 1 / sqrt(FLAT) times shorter than those of all rows.
-FLAT = 1e-6
 # Directions with a smaller share of variance than this, times the number of columns, are rounding.
 NEGLIGIBLE = {4: 1e-6, 8: 1e-13}
 # A row of weight 0 may lie anywhere.
 FARTHEST = 1e9
 
 
-def whiten(rows, scatter):
-    """`rows` such that the covariance which `scatter` implies becomes the identity.
+def round_clusters(rows, scatter, k):
+    """`rows` where k clusters of one elongated shape are round, and their `RowOrder`.
 
-    Directions without variance are left out, but for one.
+    No more rows than an affine map can send anywhere have no shape but that of their own
+    coordinates: they are scaled only. Directions without variance are left out, but for one.
     """
     center = scatter.first / scatter.weight
     covariance = scatter.second / scatter.weight - np.outer(center, center)
+    center = scatter.origin + center
     negligible = NEGLIGIBLE[rows.dtype.itemsize] * rows.n_features
-    return transformed(rows, scatter.origin + center, inverse_root(covariance, negligible))
+    white = transformed(rows, center, inverse_root(covariance, negligible))
+    order = order_rows(white)
+    if order.n_distinct <= white.n_features + 1:
+        deviation = np.sqrt(np.trace(covariance) / rows.n_features) or 1.0
+        scaled = transformed(rows, center, np.eye(rows.n_features) / deviation)
+        return scaled, order_rows(scaled)
+    drawn, weight, _ = representatives(order, PAIRED_ROWS)
+    factor = shape_of_clusters(white.take(drawn).astype(np.float64), weight, k)
+    round_rows = transformed(white, np.zeros(len(factor)), factor)
+    return round_rows, order_rows(round_rows)
 
 
 def inverse_root(covariance, negligible=0.0):
@@ -60,7 +70,7 @@ def _transformed(block, params):
     return np.clip(np.nan_to_num(z, nan=0.0), -FARTHEST, FARTHEST)
 
 
-def representatives(rows, order, most):
+def representatives(order, most):
     """At most `most` distinct rows, even along their order: indices, weights and keys."""
     drawn = order.order[order.first]
     weight = np.add.reduceat(order.masses(), order.first)
@@ -77,6 +87,8 @@ def shape_of_clusters(points, weight, k):
     The rows, and thus their pairs, are weighted; equal rows are no pair.
     """
     factor = np.eye(points.shape[1])
+    if len(points) < 2:
+        return factor
     i, j = np.triu_indices(len(points), 1)
     mass = weight[i] * weight[j]
     before = None
@@ -94,6 +106,11 @@ def shape_of_clusters(points, weight, k):
         pairs = np.zeros((len(points), len(points)))
         pairs[i[near], j[near]] = pairs[j[near], i[near]] = mass[near] / mass[near].sum()
         within = points.T @ (pairs.sum(axis=1)[:, None] * points - pairs @ points)
-        within.flat[:: len(within) + 1] += FLAT
+        # As many pairs, or rows, as columns show half of a shape; the other half stays round.
+        d = len(within)
+        share = d / (d + min(len(near), len(points)))
+        mean = np.trace(within) / d
+        within *= 1.0 - share
+        within.flat[:: d + 1] += share * mean
         factor = inverse_root(within)
     return factor
