@@ -41,7 +41,7 @@ from sklearn.utils.validation import (
 )
 
 from skgen import __version__
-from skgen.labels import encode_labels, find_unlabeled
+from skgen.labels import encode_labels, find_missing
 from skgen.rows import Rows, one_blas_thread, thread_count
 
 try:
@@ -263,9 +263,9 @@ def check_partial_labels(y, classes=None):
         # Columns with a dtype of their own, whose integers would become floats.
         y = np.asarray(y, dtype=object)
     y = column_or_1d(y, warn=True)
-    unlabeled = find_unlabeled(y)
-    known = y[~unlabeled]
-    if y.dtype.kind == "O" and len(known):
+    unlabeled = find_missing(y)
+    if y.dtype.kind == "O" and not unlabeled.all():
+        known = y[~unlabeled]
         texts = np.fromiter((isinstance(label, str) for label in known), bool, len(known))
         if texts.any() and not texts.all():
             raise ValueError(
@@ -276,10 +276,8 @@ def check_partial_labels(y, classes=None):
             known = np.asarray(known.tolist())
             y = np.zeros(len(y), dtype=known.dtype)
             y[~unlabeled] = known
-            if y.dtype.kind == "i":
-                unlabeled = unlabeled | (y == -1)
-    if y.dtype.kind == "i" and minus_one_is_a_class(y, unlabeled, classes):
-        unlabeled = np.zeros(len(y), dtype=bool)
+    if y.dtype.kind == "i" and not minus_one_is_a_class(y[~unlabeled], classes):
+        unlabeled = unlabeled | (y == -1)
     # Integers and booleans are classes whatever they are; looking at them takes a sort.
     if y.dtype.kind not in "iub" and not unlabeled.all():
         if y.dtype.kind == "f" and np.isinf(y).any():
@@ -288,12 +286,12 @@ def check_partial_labels(y, classes=None):
     return y, unlabeled
 
 
-def minus_one_is_a_class(y, unlabeled, classes):
-    """Whether -1 is a class of integers y: of `classes`, or the other one beside 1."""
+def minus_one_is_a_class(labels, classes):
+    """Whether -1 is a class of integer labels: of `classes`, or the other one beside 1."""
     if classes is not None:
         return classes.dtype.kind == "i" and -1 in classes
-    known = y[~unlabeled]
-    if len(known) in (0, len(y)) or (known != 1).any():
+    others = labels[labels != -1]
+    if len(others) in (0, len(labels)) or (others != 1).any():
         return False
     warnings.warn(
         "y holds -1 and 1 only, which are taken for two classes; among other classes -1 marks rows"

@@ -63,13 +63,8 @@ def sorted_labels(y):
     return classes, codes.astype(np.int32)
 
 
-def find_unlabeled(y):
-    """Mask (n,) of the rows of y without a label.
-
-    They are -1 among integers, NaN among floats, and None, NaN or pandas.NA among objects.
-    """
-    if y.dtype.kind == "i":
-        return y == -1
+def find_missing(y):
+    """Mask (n,) of what is no label: NaN among floats, and None, NaN or pandas.NA among objects."""
     if y.dtype.kind == "f":
         return np.isnan(y)
     if y.dtype.kind == "O":

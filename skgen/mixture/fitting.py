@@ -432,6 +432,12 @@ def fitted_attributes(structure, dtype, params):
     }
     with np.errstate(over="ignore", invalid="ignore"):
         attributes["precisions_"] = structure.precisions(params.factors)
+    return in_dtype(attributes, dtype)
+
+
+def in_dtype(attributes, dtype):
+    """Arrays in the dtype of X; ValueError where one does not fit into it."""
+    with np.errstate(over="ignore", invalid="ignore"):
         attributes = {name: value.astype(dtype) for name, value in attributes.items()}
     for name, value in attributes.items():
         if not np.isfinite(value).all():

@@ -34,7 +34,12 @@ from skgen.distributions.gaussian import (
 )
 from skgen.mixture import given, streaming
 from skgen.mixture.answers import look_through, rows_to_answer_for
-from skgen.mixture.fitting import MixtureFit, fitted_attributes, penalize_material_floor
+from skgen.mixture.fitting import (
+    MixtureFit,
+    fitted_attributes,
+    in_dtype,
+    penalize_material_floor,
+)
 from skgen.mixture.gaussian_mixture import GaussianMixture
 from skgen.mixture.inference import MaximumLikelihood, MaximumPosterior
 from skgen.mixture.initialization import DRAWN, partition_moments, partition_params
@@ -536,8 +541,7 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
             )
         if model.structure.name == "tied" and len(starts) == len(params) + 1:
             slopes, offsets = linear_boundaries(params)
-            attributes["coef_"] = slopes.astype(model.dtype)
-            attributes["intercept_"] = offsets.astype(model.dtype)
+            attributes |= in_dtype({"coef_": slopes, "intercept_": offsets}, model.dtype)
         return attributes
 
     def _objectives(self, history, weight):
