@@ -39,6 +39,8 @@ def peer(estimator):
     known = theirs().get_params()
     if arguments.get("algorithm") == "auto":
         arguments["algorithm"] = "lloyd"
+    if arguments.get("init_params") in ("whitened-k-means++", "agglomerative"):
+        arguments["init_params"] = "kmeans"
     if arguments.get("solver") == "auto":
         arguments["solver"] = "saga"
     return theirs(**{name: arguments[name] for name in arguments if name in known})
