@@ -297,7 +297,7 @@ def minus_one_is_a_class(labels, classes):
         "y holds -1 and 1 only, which are taken for two classes; among other classes -1 marks rows"
         " without a label (None and NaN always do)",
         UserWarning,
-        stacklevel=5,
+        stacklevel=8,
     )
     return True
 
