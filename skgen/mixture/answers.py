@@ -27,13 +27,7 @@ class MixtureAnswers(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityM
     """Methods of a fitted mixture; `self` has the fitted attributes and `_admit`."""
 
     def _fitted_params(self):
-        """The fitted attributes as float64 parameters."""
-        return GaussianParams(
-            np.asarray(self.weights_, dtype=np.float64),
-            np.asarray(self.means_, dtype=np.float64),
-            np.asarray(self.covariances_, dtype=np.float64),
-            np.asarray(self.precisions_cholesky_, dtype=np.float64),
-        )
+        return params_of(self)
 
     def _posterior_log_weights(self, structure):
         """The constants of the E-step that `predict` and `predict_proba` share with the fit."""
@@ -353,6 +347,16 @@ class MixtureAnswers(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityM
     @property
     def _n_features_out(self):
         return len(self.weights_)
+
+
+def params_of(estimator):
+    """The fitted attributes as float64 parameters."""
+    return GaussianParams(
+        np.asarray(estimator.weights_, dtype=np.float64),
+        np.asarray(estimator.means_, dtype=np.float64),
+        np.asarray(estimator.covariances_, dtype=np.float64),
+        np.asarray(estimator.precisions_cholesky_, dtype=np.float64),
+    )
 
 
 def rows_to_answer_for(estimator, X, sample_weight=None):

@@ -27,13 +27,9 @@ from skgen.base import (
     one_blas_thread,
     thread_count,
 )
-from skgen.distributions.gaussian import (
-    STRUCTURES,
-    DegenerateComponent,
-    GaussianParams,
-)
+from skgen.distributions.gaussian import STRUCTURES, DegenerateComponent
 from skgen.mixture import given, streaming
-from skgen.mixture.answers import look_through, rows_to_answer_for
+from skgen.mixture.answers import look_through, params_of, rows_to_answer_for
 from skgen.mixture.fitting import (
     MixtureFit,
     fitted_attributes,
@@ -514,12 +510,7 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         return 1 if training.k == len(training.classes) else super()._n_starts(training)
 
     def _fitted_params(self):
-        return GaussianParams(
-            np.asarray(self.weights_, dtype=np.float64),
-            np.asarray(self.means_, dtype=np.float64),
-            np.asarray(self.covariances_, dtype=np.float64),
-            np.asarray(self.precisions_cholesky_, dtype=np.float64),
-        )
+        return params_of(self)
 
     def _set_parameters(self, model, params):
         # What another configuration had.
