@@ -260,8 +260,9 @@ def check_partial_labels(y, classes=None):
     it is a class, and so it is, with a warning, where all integers are -1 or 1.
     """
     if not isinstance(getattr(y, "dtype", np.dtype(object)), np.dtype):
-        # Columns with a dtype of their own, whose integers would become floats.
-        y = np.asarray(y, dtype=object)
+        # Columns with a dtype of their own, whose integers would become floats; where one is
+        # missing, to_list alone keeps them.
+        y = np.asarray(y.to_list() if hasattr(y, "to_list") else y, dtype=object)
     y = column_or_1d(y, warn=True)
     unlabeled = find_missing(y)
     if y.dtype.kind == "O" and not unlabeled.all():

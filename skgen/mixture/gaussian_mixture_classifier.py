@@ -291,6 +291,7 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
             stream, history, kept = streaming.begin(model) | {"entropy": 0.0}, [], None
         else:
             training = self._admit_labeled(X, y, sample_weight, self.classes_, reset=False)
+            self._require_same_model(training)
             stream, history = self._begun_stream(training), self.objective_history_
             model = self._streamed_model(training, stream)
             kept = streaming.restored(stream["moments"])
@@ -321,7 +322,7 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         if hasattr(self, "_stream"):
             return dict(self._stream)
         fitted, params = self._fitted_rows, self._fitted_params()
-        model = self._streamed_model(training, fitted)
+        model = penalize_material_floor(self._streamed_model(training, fitted), params)
         count = fitted["count"]
         if count is None:
             count = model.inference.counts(params, fitted["weight"])
@@ -335,6 +336,21 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
             "entropy": entropy,
         }
 
+    def _require_same_model(self, training):
+        """Raise where parameters were changed since the fit that is to be continued."""
+        inference = "map" if hasattr(self, "degrees_of_freedom_prior_") else "ml"
+        counts = np.diff(training.starts).tolist(), np.bincount(self.components_class_).tolist()
+        for name, value, fitted in (
+            ("covariance_type", self.covariance_type, self._structure),
+            ("inference", self.inference, inference),
+            ("n_components_per_class", *counts),
+        ):
+            if value != fitted:
+                raise ValueError(
+                    f"{name}: {value!r} was given, but the parameters to continue from have"
+                    f" {fitted!r}; fit a clone of the estimator instead"
+                )
+
     def _streamed_model(self, training, stream):
         """The EM model of a stream that has begun, for other rows."""
         inference = MaximumLikelihood()
@@ -343,7 +359,7 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
             inference = MaximumPosterior(prior, self.weight_concentration_prior_)
         return LabeledModel(
             STRUCTURES[self.covariance_type],
-            self.means_.dtype,
+            training.rows.dtype,
             self._under_given_priors(inference, training),
             stream["floor"],
             patterns=training.patterns,

@@ -182,6 +182,9 @@ class GivenShares:
         weights = self._rescaled(params.weights)
         return CountedParams(**vars(params) | {"weights": weights}, count=moments.count)
 
+    def counts(self, params, weight):
+        return self.inference.counts(params, weight)
+
     def moments_of(self, structure, params, count, floor):
         return self.inference.moments_of(structure, params, count, floor)
 

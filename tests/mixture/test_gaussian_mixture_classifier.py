@@ -297,6 +297,52 @@ def test_partial_fit_names_the_classes_that_it_does_not_know():
         started.partial_fit(X, np.where(y == 2, 5, y))
 
 
+@pytest.mark.parametrize("structure", STRUCTURES)
+@pytest.mark.parametrize("priors", [None, [0.2, 0.3, 0.5]])
+def test_partial_fit_after_fit_knows_a_floor_that_counts(structure, priors):
+    """One that is a material share of the variances is part of the objective, of old rows too."""
+    X, y = labeled_set("iris")
+    X, arguments = 3.0 * X, {"reg_covar": 0.5, "priors": priors}
+    whole = build(structure, **arguments).fit(X, y)
+    first, *others = blocks(len(X), 60)
+    continued = build(structure, **arguments).fit(X[first], y[first])
+    for at in others:
+        continued.partial_fit(X[at], y[at])
+    assert_params(continued, params_of(whole), rtol=1e-10, atol=1e-10)
+    assert continued.lower_bound_ == pytest.approx(whole.lower_bound_, rel=1e-9)
+
+
+@pytest.mark.parametrize("dtypes", [("float32", "float64"), ("float64", "float32")])
+@pytest.mark.parametrize("begin", ["fit", "partial_fit"])
+def test_partial_fit_takes_rows_of_another_dtype(dtypes, begin):
+    X, y = labeled_set("iris")
+    first, second = slice(None, None, 2), slice(1, None, 2)
+    fitted = getattr(build(), begin)(X[first].astype(dtypes[0]), y[first])
+    fitted.partial_fit(X[second].astype(dtypes[1]), y[second])
+    assert fitted.means_.dtype == dtypes[1]
+    assert_params(fitted, params_of(build().fit(X, y)), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"covariance_type": "tied"}, {"inference": "map"}, {"n_components_per_class": [1, 1, 2]}],
+    ids=lambda changed: next(iter(changed)),
+)
+@pytest.mark.parametrize("begin", ["fit", "partial_fit"])
+def test_partial_fit_continues_no_other_model(changed, begin):
+    X, y = grouped()
+    fitted = getattr(build(), begin)(X, y).set_params(**changed)
+    with pytest.raises(ValueError, match=f"{next(iter(changed))}.*clone"):
+        fitted.partial_fit(X, y)
+
+
+def test_priors_may_be_given_to_rows_that_follow():
+    X, y = labeled_set("iris")
+    fitted = build().fit(X, y).set_params(priors=[0.2, 0.3, 0.5]).partial_fit(X, y)
+    whole = build(priors=[0.2, 0.3, 0.5]).fit(X, y)
+    assert_params(fitted, params_of(whole), rtol=1e-10, atol=1e-10)
+
+
 # Some rows labeled ---------------------------------------------------------------------------
 
 
@@ -833,6 +879,12 @@ NUMBERS = {
     "Series Float64": lambda c: series(none_for(c, [0.0, 1.0, 2.0]), "Float64"),
     "Series category of int": lambda c: series(none_for(c, [0, 1, 2]), "category"),
     "polars int": lambda c: polars_series(none_for(c, [0, 1, 2]).tolist()),
+    "polars int with None and -1": lambda c: polars_series(
+        [
+            None if missing and row % 2 else int(code)
+            for row, (code, missing) in enumerate(zip(c, c == -1, strict=True))
+        ]
+    ),
 }
 TEXTS = {
     "strings None": lambda c: none_for(c, LETTERS),
