@@ -464,9 +464,6 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
     def _require_rows(self, rows):
         """Every class has a labeled row, which is enough."""
 
-    def _check_given(self, structure, d):
-        return None, None, None
-
     def _prepare(self, training):
         training.seeds  # noqa: B018
 
@@ -508,8 +505,8 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         moments = partition_moments(training, partition, model.structure)
         try:
             params = model.m_step(None, moments)
-        except DegenerateComponent as degenerate:
-            return degenerate
+        except DegenerateComponent as error:
+            return error
         model = penalize_material_floor(model, params)
         with task.restart(number) as run:
             run.begin()
@@ -778,11 +775,6 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         if kind is MAPGaussianMixture:
             mixture.annihilated_ = np.flatnonzero(self.weights_ == 0.0)
         return mixture
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
 
 
 def is_count(value):
