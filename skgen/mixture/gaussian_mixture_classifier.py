@@ -28,6 +28,7 @@ from skgen.base import (
     thread_count,
 )
 from skgen.distributions.gaussian import STRUCTURES, DegenerateComponent
+from skgen.labels import find_missing
 from skgen.mixture import given, streaming
 from skgen.mixture.answers import look_through, params_of, rows_to_answer_for
 from skgen.mixture.fitting import (
@@ -279,7 +280,7 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         self : estimator
         """
         if classes is not None:
-            classes = np.unique(np.asarray(classes))
+            classes = sorted_classes(classes)
         begun = hasattr(self, "_stream") or hasattr(self, "_fitted_rows")
         if begun and classes is not None and not np.array_equal(classes, self.classes_):
             raise ValueError(
@@ -775,6 +776,14 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         if kind is MAPGaussianMixture:
             mixture.annihilated_ = np.flatnonzero(self.weights_ == 0.0)
         return mixture
+
+
+def sorted_classes(classes):
+    """The different ones of the argument of partial_fit."""
+    classes = np.ravel(np.asarray(classes))
+    if find_missing(classes).any():
+        raise ValueError(f"classes={classes.tolist()[:10]} must not hold NaN or None: no label")
+    return np.unique(classes)
 
 
 def is_count(value):

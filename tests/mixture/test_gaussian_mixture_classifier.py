@@ -297,6 +297,13 @@ def test_partial_fit_names_the_classes_that_it_does_not_know():
         started.partial_fit(X, np.where(y == 2, 5, y))
 
 
+@pytest.mark.parametrize("classes", [["a", "b", None], [0.0, 1.0, np.nan]], ids=["None", "NaN"])
+def test_no_label_is_no_class(classes):
+    X, y = grouped()
+    with pytest.raises(ValueError, match=r"classes=.*no label"):
+        build().partial_fit(X, y, classes=classes)
+
+
 @pytest.mark.parametrize("structure", STRUCTURES)
 @pytest.mark.parametrize("priors", [None, [0.2, 0.3, 0.5]])
 def test_partial_fit_after_fit_knows_a_floor_that_counts(structure, priors):
