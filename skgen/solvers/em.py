@@ -77,7 +77,7 @@ def em(model, params, rows, monitor=None, acceleration=None):
     Raises
     ------
     ValueError
-        If the objective is NaN at the start, or from the E-step.
+        If the objective is NaN at the start, or from the E-step, or there is no such acceleration.
 
     Notes
     -----
@@ -101,6 +101,10 @@ def em(model, params, rows, monitor=None, acceleration=None):
     the objective recovers; the run ends when the merit changes by less than tol.
     """
     monitor = Monitor() if monitor is None else monitor
+    if acceleration is not None and acceleration not in ACCELERATIONS:
+        raise ValueError(
+            f"acceleration={acceleration!r} must be one of {sorted(ACCELERATIONS)}, or None"
+        )
     scheme = None if acceleration is None else ACCELERATIONS[acceleration](model)
     previous, place, vector, best = params, None, None, None
     n_iter, failure = 0, None

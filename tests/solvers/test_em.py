@@ -185,6 +185,11 @@ def test_step_to_a_bad_place_is_taken_back(value_then, reason, converged):
     assert run.params.means.tobytes() == four.params.means.tobytes()
 
 
+def test_an_acceleration_that_there_is_not_is_named():
+    with pytest.raises(ValueError, match=r"acceleration='aitken' must be one of .*squarem"):
+        em(bernoulli.BernoulliMixture(), None, Rows(binary_rows()), acceleration="aitken")
+
+
 def test_nan_at_the_start_is_an_error():
     X = binary_rows()
     start = bernoulli.Params(np.full(2, 0.5), np.full((2, X.shape[1]), np.nan))
