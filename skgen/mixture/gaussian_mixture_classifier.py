@@ -773,6 +773,8 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         for name, value in vars(self).items():
             if name.endswith("_") and name not in (*foreign, "coef_", "intercept_"):
                 setattr(mixture, name, value)
+        # Its partial_fit continues from these rows.
+        mixture._fitted_rows = self._fitted_rows
         if kind is MAPGaussianMixture:
             mixture.annihilated_ = np.flatnonzero(self.weights_ == 0.0)
         return mixture

@@ -297,6 +297,20 @@ def test_partial_fit_names_the_classes_that_it_does_not_know():
         started.partial_fit(X, np.where(y == 2, 5, y))
 
 
+@pytest.mark.parametrize("inference", ["ml", "map"])
+def test_partial_fit_of_the_mixture_continues_from_the_classifier(inference):
+    """As after a fit of its own that ended with these parameters."""
+    X, y = grouped()
+    fitted = build(inference=inference).fit(X, y)
+    mixture, rows = fitted.mixture_, X[:4] + 0.1
+    own = type(mixture)(n_components=3, reg_covar=0.0, random_state=0).fit(X)
+    for name in (*PARAMETERS, "precisions_cholesky_"):
+        setattr(own, name, getattr(fitted, name))
+    own.partial_fit(rows)
+    assert_params(mixture.partial_fit(rows), params_of(own), rtol=1e-10, atol=1e-12)
+    np.testing.assert_array_equal(fitted.mixture_.means_, fitted.means_)
+
+
 @pytest.mark.parametrize("classes", [["a", "b", None], [0.0, 1.0, np.nan]], ids=["None", "NaN"])
 def test_no_label_is_no_class(classes):
     X, y = grouped()
