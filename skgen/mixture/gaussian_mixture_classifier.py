@@ -143,7 +143,7 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
     objective_history_ : list of float
         Log likelihood of the labeled rows with their labels, plus unlabeled_weight times that of
         the unlabeled rows, plus the log prior, at the start of every iteration; it never falls by
-        more than rounding.
+        more than rounding. After `partial_fit` that of all rows so far, for every call.
     lower_bound_, lower_bounds_ : float, list of float
         The same per unit of weight.
     converged_ : bool
@@ -312,7 +312,9 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         value = model.in_units(value + model.regularizer(params), moments.weight)
         reason = f"{stream['steps']} calls of partial_fit so far"
         solution = Solution(params, value, stream["steps"], False, reason, [value])
+        bounds = [*(self.lower_bounds_ if history else ()), value]
         self._set_fitted(model, solution, moments.weight)
+        self.lower_bounds_ = bounds
         self.objective_history_ = [*history, value * moments.weight]
         self.transduction_ = self._transduction(training)
         self._stream = stream

@@ -297,6 +297,17 @@ def test_partial_fit_names_the_classes_that_it_does_not_know():
         started.partial_fit(X, np.where(y == 2, 5, y))
 
 
+@pytest.mark.parametrize("begin", ["fit", "partial_fit"])
+def test_histories_of_partial_fit_have_a_place_per_call(begin):
+    X, y = grouped()
+    fitted, weights = getattr(build(), begin)(X, y), [90.0]
+    for n_rows in (30, 20):
+        fitted.partial_fit(X[:n_rows], y[:n_rows])
+        weights.append(weights[-1] + n_rows)
+    totals = np.multiply(fitted.lower_bounds_, weights)
+    np.testing.assert_allclose(fitted.objective_history_, totals, rtol=1e-12)
+
+
 @pytest.mark.parametrize("inference", ["ml", "map"])
 def test_partial_fit_of_the_mixture_continues_from_the_classifier(inference):
     """As after a fit of its own that ended with these parameters."""
