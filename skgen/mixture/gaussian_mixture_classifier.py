@@ -88,7 +88,7 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
     ----------
     n_components_per_class : int or array-like of shape (n_classes,), default=1
         Gaussians per class, in the order of `classes_`. A class with fewer different labeled rows
-        starts with one component for each of them.
+        has one component for each of them, and the others stay empty.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
         One covariance matrix per component, one for all, one variance per component and
         feature, or one variance per component. With one component per class: quadratic and
@@ -481,7 +481,7 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         structure, labeled = model.structure, training.labeled
         if model.scatter is not None:
             model = replace(model, scatter=labeled.scatter)
-        partition = training.partition(self.init_params, random_state)
+        partition = training.labeled_partition(self.init_params, random_state)
         own = self.inference == "map" or training.all_labeled
         if own or not training.scarce(structure):
             try:
@@ -504,7 +504,7 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
             return super()._run(
                 task, model, training, given, continued, number, random_state, degenerate
             )
-        partition = training.partition(self.init_params, random_state)
+        partition = training.labeled_partition(self.init_params, random_state)
         moments = partition_moments(training, partition, model.structure)
         try:
             params = model.m_step(None, moments)
@@ -716,6 +716,11 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
             weight = check_weight(sample_weight, predicted[:, None])
         if not weight[known].any():
             raise ValueError("y has no labeled row of positive weight to score")
+        if is_text(labels[known]) != is_text(self.classes_):
+            raise ValueError(
+                f"y holds labels such as {labels[known].tolist()[:3]}, but the classes are"
+                f" {self.classes_.tolist()[:10]}; they must be of one type"
+            )
         return float(np.average(predicted[known] == labels[known], weights=weight[known]))
 
     def score_samples(self, X):
@@ -788,6 +793,11 @@ def sorted_classes(classes):
     if find_missing(classes).any():
         raise ValueError(f"classes={classes.tolist()[:10]} must not hold NaN or None: no label")
     return np.unique(classes)
+
+
+def is_text(labels):
+    """Whether labels, at least one, are strings."""
+    return isinstance(labels[0], str)
 
 
 def is_count(value):

@@ -251,7 +251,7 @@ class LabeledRows(TrainingRows):
         rows = self.rows.with_weight(np.where(self.codes >= 0, weight, 0.0))
         return TrainingRows(rows, self.columns, self.patterns)
 
-    def partition(self, method, random_state):
+    def labeled_partition(self, method, random_state):
         """A `Partition` of the labeled rows: those of a class into its components."""
         labels = self.starts[np.maximum(self.codes, 0)]
         divided = np.flatnonzero(np.diff(self.starts) > 1)

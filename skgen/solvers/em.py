@@ -48,6 +48,7 @@ ROUNDING = 5e-11
 SINGLE_ROUNDING = 1e-6
 # Near a limit, with a slow step, value(F(x)) - value(x) is up to twice its lower bound.
 LOOSENESS = 2.0
+NAN_AT_START = "the objective is NaN at the start"
 LOWERED = (
     "the M-step lowered the objective: what it adds, such as a covariance floor, outweighs what EM"
     " still gains"
@@ -86,10 +87,10 @@ def em(model, params, rows, monitor=None, acceleration=None):
     The E-step that ends the run is followed by its M-step, so ``solution.value`` is the
     objective one step before ``solution.params``, as everywhere in EM.
 
-    A step that lowers the objective by more than rounding is taken back and ends the run: exact
-    EM cannot do that, so what the M-step adds (a covariance floor) has become as large as what
-    EM still gains. A step to where the objective is NaN is taken back likewise, and the run has
-    not converged.
+    A step that lowers the objective by more than rounding is taken back and ends the run as
+    converged: exact EM cannot do that, so what the M-step adds (a covariance floor) has become as
+    large as what EM still gains. Of an M-step that is wrong ``reason`` is the only sign. A step to
+    where the objective is NaN is taken back likewise, and the run has not converged.
 
     `acceleration` names one of ``ACCELERATIONS``, whose leaps are iterations too. A leap is
     rejected, and its iteration repeats the objective in the history, where no M-step exists, where
@@ -111,6 +112,8 @@ def em(model, params, rows, monitor=None, acceleration=None):
     if monitor.max_iter == 0:
         statistic = rows.sum(model.e_step, model.prepare(params))
         monitor.latest = model.value(params, statistic)
+        if isnan(monitor.latest):
+            raise ValueError(NAN_AT_START)
     for n_iter in range(1, monitor.max_iter + 1):
         monitor.begin()
         plain = vector is None
@@ -119,7 +122,7 @@ def em(model, params, rows, monitor=None, acceleration=None):
             value = model.value(params, statistic)
             if isnan(value):
                 if n_iter == 1:
-                    raise ValueError("the objective is NaN at the start")
+                    raise ValueError(NAN_AT_START)
                 params, n_iter = previous if best is None else best, n_iter - 1
                 monitor.take_back(params, "the M-step made the objective NaN", converged=False)
                 best = None

@@ -1454,3 +1454,12 @@ def test_verbose_reports_iterations(caplog):
     X, group = grouped()
     build(verbose=2, verbose_interval=1, max_iter=3).fit(X, partly(group))
     assert "Iteration 3" in caplog.text
+
+
+def test_score_refuses_labels_of_another_type():
+    X, y = load_iris(return_X_y=True)
+    fitted = GaussianMixtureClassifier().fit(X, y)
+    with pytest.raises(ValueError, match=r"y holds labels such as .*classes are"):
+        fitted.score(X, y.astype(str))
+    with pytest.raises(ValueError, match="y has no labeled row"):
+        fitted.score(X, np.full(len(y), -1))

@@ -190,11 +190,12 @@ def test_an_acceleration_that_there_is_not_is_named():
         em(bernoulli.BernoulliMixture(), None, Rows(binary_rows()), acceleration="aitken")
 
 
-def test_nan_at_the_start_is_an_error():
+@pytest.mark.parametrize("max_iter", [0, 100])
+def test_nan_at_the_start_is_an_error(max_iter):
     X = binary_rows()
     start = bernoulli.Params(np.full(2, 0.5), np.full((2, X.shape[1]), np.nan))
     with pytest.raises(ValueError, match="the objective is NaN at the start"):
-        em(bernoulli.BernoulliMixture(), start, Rows(X))
+        em(bernoulli.BernoulliMixture(), start, Rows(X), Monitor(max_iter))
 
 
 def code_lines(source):
