@@ -265,6 +265,7 @@ def add_gaussian_mixture(name, covariance_type="full", **arguments):
         rotates=covariance_type != "diag" and arguments.get("init_params") != "random",
         grouped=("weights_", "means_") + (("covariances_",) if covariance_type != "tied" else ()),
         grid={"n_components": [2, 3]},
+        processes=name in ("full", "tied", "agglomerative"),
     )
 
 
@@ -284,6 +285,7 @@ def add_map_mixture(name, covariance_type="full", **arguments):
         rotates=covariance_type != "diag",
         grouped=("weights_", "means_") + (("covariances_",) if covariance_type != "tied" else ()),
         grid={"mean_precision_prior": [0.01, 1.0], "degrees_of_freedom_prior": [6.0, 12.0]},
+        processes=name == "full",
     )
 
 
