@@ -400,6 +400,11 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
                 " needs at least two classes"
             )
         labeled, left_out = codes >= 0, None
+        if self.unlabeled_weight == 0.0 and not labeled.any():
+            raise ValueError(
+                f"y labels none of its {len(codes)} rows and unlabeled_weight=0 leaves the others"
+                " out; nothing is left to learn from"
+            )
         weight = rows.weight
         if not labeled.all() and self.unlabeled_weight == 0.0:
             left_out = rows.X[~labeled], labeled

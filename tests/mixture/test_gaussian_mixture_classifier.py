@@ -1463,3 +1463,13 @@ def test_score_refuses_labels_of_another_type():
         fitted.score(X, y.astype(str))
     with pytest.raises(ValueError, match="y has no labeled row"):
         fitted.score(X, np.full(len(y), -1))
+
+
+def test_partial_fit_of_unlabeled_rows_needs_a_weight_for_them():
+    X, y = load_iris(return_X_y=True)
+    unlabeled = np.full(5, -1)
+    fitted = GaussianMixtureClassifier().partial_fit(X, y)
+    np.testing.assert_array_equal(fitted.partial_fit(X[:5], unlabeled).transduction_, y[:5])
+    fitted.set_params(unlabeled_weight=0.0)
+    with pytest.raises(ValueError, match=r"y labels none of its 5 rows and unlabeled_weight=0"):
+        fitted.partial_fit(X[:5], unlabeled)
