@@ -16,7 +16,7 @@ CASES = (
     ("tied", None, {"reg_covar": 1.0}),
     ("tied", None, {"n_components_per_class": 2}),
     ("tied", 30, {}),
-    ("full, the defaults", None, {}),
+    ("full", None, {}),
     ("full", None, {"reg_covar": 1.0}),
     ("full", 20, {}),
     ("full", 30, {}),

@@ -421,8 +421,6 @@ def add_generative_classifier(name, covariance_type="full", target=None, **argum
         partial_fit=True,
         transforms=False,
         grid={"unlabeled_weight": [0.1, 1.0], "reg_covar": [1e-6, 1e-1]},
-        # Some of scikit-learn's checks have classes of fewer rows than components.
-        checked="n_components_per_class" not in arguments,
         processes=name in ("full", "partly-full"),
     )
 

@@ -89,10 +89,11 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
     n_components_per_class : int or array-like of shape (n_classes,), default=1
         Gaussians per class, in the order of `classes_`. A class with fewer different labeled rows
         has one component for each of them, and the others stay empty.
-    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+    covariance_type : {"full", "tied", "diag", "spherical"}, default="tied"
         One covariance matrix per component, one for all, one variance per component and
         feature, or one variance per component. With one component per class: quadratic and
-        linear discriminant analysis, Gaussian naive Bayes, and balls of different sizes.
+        linear discriminant analysis, Gaussian naive Bayes, and balls of different sizes. One
+        matrix is known from few labeled rows, one per component is not.
     inference : {"ml", "map"}, default="ml"
         Maximum likelihood, or maximum a posteriori under the priors of `MAPGaussianMixture`, which
         keep the covariances of small classes apart from zero.
@@ -171,7 +172,7 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
     >>> from skgen.mixture import GaussianMixtureClassifier
     >>> X = np.array([[0.0], [0.4], [0.6], [5.0], [5.4], [5.6]])
     >>> y = np.array([0, -1, -1, 1, -1, -1])
-    >>> GaussianMixtureClassifier(covariance_type="tied").fit(X, y).transduction_
+    >>> GaussianMixtureClassifier().fit(X, y).transduction_
     array([0, 0, 0, 1, 1, 1])
     """
 
@@ -194,7 +195,7 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         self,
         n_components_per_class=1,
         *,
-        covariance_type="full",
+        covariance_type="tied",
         inference="ml",
         priors=None,
         unlabeled_weight=1.0,
