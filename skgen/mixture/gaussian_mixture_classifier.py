@@ -14,15 +14,9 @@ from numbers import Integral, Real
 import numpy as np
 
 from skgen.base import (
-    ClassifierMixin,
     Interval,
     StrOptions,
-    admit,
     admit_partly_labeled,
-    check_consistent_length,
-    check_is_fitted,
-    check_partial_labels,
-    check_weight,
     fit_context,
     one_blas_thread,
     thread_count,
@@ -30,30 +24,24 @@ from skgen.base import (
 from skgen.distributions.gaussian import STRUCTURES, DegenerateComponent
 from skgen.labels import find_missing
 from skgen.mixture import given, streaming
-from skgen.mixture.answers import look_through, params_of, rows_to_answer_for
+from skgen.mixture.answers import look_through
+from skgen.mixture.class_answers import ClassAnswers
 from skgen.mixture.fitting import (
     MixtureFit,
     fitted_attributes,
     in_dtype,
     penalize_material_floor,
 )
-from skgen.mixture.gaussian_mixture import GaussianMixture
 from skgen.mixture.inference import MaximumLikelihood, MaximumPosterior
 from skgen.mixture.initialization import DRAWN, partition_moments, partition_params
 from skgen.mixture.labeled import (
     GivenShares,
     LabeledModel,
     LabeledRows,
-    LinearScores,
-    class_log_joint,
-    class_log_probabilities,
-    class_probabilities,
-    linear_labels,
     linear_scores,
     with_labels,
 )
 from skgen.mixture.map_gaussian_mixture import MAPGaussianMixture, default_prior
-from skgen.mixture.model import EVALUATIONS
 from skgen.mixture.streaming import log_joint
 from skgen.rows import Rows
 from skgen.solvers.solution import Solution
@@ -81,7 +69,7 @@ OF_CONFIGURATIONS = (
 )
 
 
-class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
+class GaussianMixtureClassifier(ClassAnswers, MixtureFit):
     """Classifier by Bayes' rule from Gaussian densities of the classes; labels may be missing.
 
     Parameters
@@ -400,21 +388,7 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
                 f"y labels rows of one class only, {classes.tolist()[0]!r}{hint}; a classifier"
                 " needs at least two classes"
             )
-        labeled, left_out = codes >= 0, None
-        if self.unlabeled_weight == 0.0 and not labeled.any():
-            raise ValueError(
-                f"y labels none of its {len(codes)} rows and unlabeled_weight=0 leaves the others"
-                " out; nothing is left to learn from"
-            )
-        weight = rows.weight
-        if not labeled.all() and self.unlabeled_weight == 0.0:
-            left_out = rows.X[~labeled], labeled
-            weight = None if weight is None else weight[labeled]
-            rows = Rows(rows.X[labeled], weight, n_threads=rows.n_threads)
-            codes = codes[labeled]
-        elif not labeled.all() and self.unlabeled_weight != 1.0:
-            weight = np.ones(len(codes)) if weight is None else weight
-            rows = rows.with_weight(np.where(labeled, weight, self.unlabeled_weight * weight))
+        rows, codes, left_out = self._weighed(rows, codes)
         starts = self._starts(classes, rows.n_rows)
         with one_blas_thread(rows):
             looked_at = self._training(rows, begun=not reset)
@@ -428,6 +402,24 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
             starts=starts,
             left_out=left_out,
         )
+
+    def _weighed(self, rows, codes):
+        """Rows and codes, unlabeled ones by their weight, and what a weight of 0 leaves out."""
+        labeled, share = codes >= 0, self.unlabeled_weight
+        if labeled.all() or share == 1.0:
+            return rows, codes, None
+        weight = rows.weight
+        if share > 0.0:
+            weight = np.ones(len(codes)) if weight is None else weight
+            return rows.with_weight(np.where(labeled, weight, share * weight)), codes, None
+        if not labeled.any():
+            raise ValueError(
+                f"y labels none of its {len(codes)} rows and unlabeled_weight=0 leaves the others"
+                " out; nothing is left to learn from"
+            )
+        weight = None if weight is None else weight[labeled]
+        kept = Rows(rows.X[labeled], weight, n_threads=rows.n_threads)
+        return kept, codes[labeled], (rows.X[~labeled], labeled)
 
     def _starts(self, classes, n_rows):
         """Components at which the classes begin, and their number."""
@@ -531,9 +523,6 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
     def _n_starts(self, training):
         return 1 if training.k == len(training.classes) else super()._n_starts(training)
 
-    def _fitted_params(self):
-        return params_of(self)
-
     def _set_parameters(self, model, params):
         # What another configuration had.
         for name in OF_CONFIGURATIONS:
@@ -586,212 +575,6 @@ class GaussianMixtureClassifier(ClassifierMixin, MixtureFit):
         codes[~labeled] = self._codes(*look_through(self, Rows(X)))
         return self.classes_[codes]
 
-    def _admit(self, X, sample_weight=None, *, reset):
-        return admit(
-            self,
-            X,
-            sample_weight,
-            reset=reset,
-            n_threads=thread_count(self.n_jobs),
-            check_finite=False,
-        )
-
-    def _prepared(self, rows, patterns):
-        """The fitted mixture in the kernels' layout."""
-        starts = np.searchsorted(self.components_class_, np.arange(len(self.classes_) + 1))
-        model = LabeledModel(
-            STRUCTURES[self.covariance_type],
-            rows.dtype,
-            MaximumLikelihood(),
-            patterns=patterns,
-            starts=starts,
-        )
-        return model.prepare(self._fitted_params())
-
-    def _codes(self, rows, patterns):
-        """The number of the most probable class of every row."""
-        if len(self.classes_) < len(self.weights_):
-            return self._map(class_probabilities, rows, patterns).argmax(axis=1)
-        prepared, scores = self._prepared(rows, patterns), None
-        if self.covariance_type == "tied" and patterns is None:
-            scores = LinearScores.of(self._fitted_params(), prepared, rows.dtype)
-        if scores is None:
-            return EVALUATIONS["label"](rows, prepared.whole)
-        with one_blas_thread(rows):
-            return rows.map(linear_labels, scores, np.empty(rows.n_rows, dtype=np.int64))
-
-    def _map(self, function, rows, patterns):
-        """A number per row and class, float64."""
-        out = np.empty((rows.n_rows, len(self.classes_)))
-        return rows.map(function, self._prepared(rows, patterns), out)
-
-    def predict(self, X):
-        """The most probable class of every row.
-
-        Parameters
-        ----------
-        X : array of shape (n, d)
-            NaN as in `fit`.
-
-        Returns
-        -------
-        y : ndarray of shape (n,)
-        """
-        codes = self._codes(*rows_to_answer_for(self, X))
-        return self.classes_[codes]
-
-    def predict_proba(self, X):
-        """Probabilities of the classes given the row, exact however far the row is from all.
-
-        Parameters
-        ----------
-        X : array of shape (n, d)
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n, n_classes), float64
-        """
-        return self._map(class_probabilities, *rows_to_answer_for(self, X))
-
-    def predict_log_proba(self, X):
-        """Log probabilities of the classes, also where the probability itself underflows.
-
-        Parameters
-        ----------
-        X : array of shape (n, d)
-
-        Returns
-        -------
-        log_probabilities : ndarray of shape (n, n_classes), float64
-        """
-        return self._map(class_log_probabilities, *rows_to_answer_for(self, X))
-
-    def predict_joint_log_proba(self, X):
-        """Log joint densities log p(x, class), in nats; -inf where even they underflow.
-
-        Parameters
-        ----------
-        X : array of shape (n, d)
-
-        Returns
-        -------
-        log_densities : ndarray of shape (n, n_classes), float64
-        """
-        return self._map(class_log_joint, *rows_to_answer_for(self, X))
-
-    def decision_function(self, X):
-        """Log probability of every class; with two classes the log odds of the second.
-
-        Discriminant analysis leaves out what all classes have in common; differences between
-        classes are the same.
-
-        Parameters
-        ----------
-        X : array of shape (n, d)
-
-        Returns
-        -------
-        scores : ndarray of shape (n, n_classes) or (n,), float64
-        """
-        logs = self.predict_log_proba(X)
-        largest = np.finfo(np.float64).max
-        with np.errstate(over="ignore"):
-            scores = logs[:, 1] - logs[:, 0] if logs.shape[1] == 2 else logs
-        return np.clip(scores, -largest, largest)
-
-    def score(self, X, y, sample_weight=None):
-        """Accuracy on the rows that have a label.
-
-        Parameters
-        ----------
-        X : array of shape (n, d)
-        y : array-like of shape (n,)
-            Rows without label, marked as in `fit`, do not count.
-        sample_weight : array of shape (n,), default=None
-
-        Returns
-        -------
-        score : float
-        """
-        predicted = self.predict(X)
-        labels, unlabeled = check_partial_labels(y, self.classes_)
-        check_consistent_length(predicted, labels)
-        known = ~unlabeled
-        weight = np.ones(len(labels))
-        if sample_weight is not None:
-            weight = check_weight(sample_weight, predicted[:, None])
-        if not weight[known].any():
-            raise ValueError("y has no labeled row of positive weight to score")
-        if is_text(labels[known]) != is_text(self.classes_):
-            raise ValueError(
-                f"y holds labels such as {labels[known].tolist()[:3]}, but the classes are"
-                f" {self.classes_.tolist()[:10]}; they must be of one type"
-            )
-        return float(np.average(predicted[known] == labels[known], weights=weight[known]))
-
-    def score_samples(self, X):
-        """Log density log p(x) of every row, classes summed over, in nats.
-
-        Parameters
-        ----------
-        X : array of shape (n, d)
-
-        Returns
-        -------
-        log_density : ndarray of shape (n,)
-        """
-        rows, patterns = rows_to_answer_for(self, X)
-        return EVALUATIONS["log_norm"](rows, self._prepared(rows, patterns).whole)
-
-    def sample(self, n_samples=1):
-        """Draw rows and their classes.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, d), float64
-            Grouped by component.
-        y : ndarray of shape (n_samples,)
-        """
-        X, components = self.mixture_.sample(n_samples)
-        return X, self.classes_[self.components_class_[components]]
-
-    def impute(self, X, *, random_state=None):
-        """Fill the missing cells of X from the cells that are observed in the same row.
-
-        Parameters
-        ----------
-        X : array of shape (n, d)
-        random_state : int, RandomState or None, default=None
-            None fills in conditional means, anything else draws.
-
-        Returns
-        -------
-        X : ndarray of shape (n, d)
-        """
-        return self.mixture_.impute(X, random_state=random_state)
-
-    @property
-    def mixture_(self):
-        """The mixture of all components: `GaussianMixture` or `MAPGaussianMixture`, fitted."""
-        check_is_fitted(self, "means_")
-        kind = GaussianMixture if self.inference == "ml" else MAPGaussianMixture
-        mixture = kind(len(self.weights_), covariance_type=self.covariance_type)
-        shared = mixture.get_params().keys() & self.get_params().keys()
-        mixture.set_params(**{name: getattr(self, name) for name in shared})
-        foreign = ("classes_", "priors_", "components_class_", "transduction_")
-        for name, value in vars(self).items():
-            if name.endswith("_") and name not in (*foreign, "coef_", "intercept_"):
-                setattr(mixture, name, value)
-        # Its partial_fit continues from these rows.
-        mixture._fitted_rows = self._fitted_rows
-        if kind is MAPGaussianMixture:
-            mixture.annihilated_ = np.flatnonzero(self.weights_ == 0.0)
-        return mixture
-
 
 def sorted_classes(classes):
     """The different ones of the argument of partial_fit."""
@@ -799,11 +582,6 @@ def sorted_classes(classes):
     if find_missing(classes).any():
         raise ValueError(f"classes={classes.tolist()[:10]} must not hold NaN or None: no label")
     return np.unique(classes)
-
-
-def is_text(labels):
-    """Whether labels, at least one, are strings."""
-    return isinstance(labels[0], str)
 
 
 def is_count(value):

@@ -17,6 +17,7 @@ import numpy as np
 
 from skgen.distributions.conjugate import log_dirichlet
 from skgen.distributions.gaussian import GaussianParams, MixtureMoments
+from skgen.mixture.inference import MaximumLikelihood
 from skgen.mixture.initialization import Partition, TrainingRows, partition_rows
 from skgen.mixture.model import (
     MixtureModel,
@@ -153,17 +154,12 @@ class CountedParams(GaussianParams):
 
 
 @dataclass(frozen=True)
-class GivenShares:
+class GivenShares(MaximumLikelihood):
     """An inference under which the weights of every class add up to a given share."""
 
-    inference: object
+    inference: MaximumLikelihood
     shares_of_classes: np.ndarray
     starts: np.ndarray
-
-    per_row = True
-
-    def log_weights(self, structure, params):
-        return self.inference.log_weights(structure, params)
 
     def regularizer(self, structure, params):
         """That of all components, the weights of each class having a prior of their own."""
@@ -188,22 +184,13 @@ class GivenShares:
     def moments_of(self, structure, params, count, floor):
         return self.inference.moments_of(structure, params, count, floor)
 
+    def rebuild(self, structure, like, shares, means, factors):
+        return super().rebuild(structure, like, self._rescaled(shares), means, factors)
+
     def _rescaled(self, weights):
         of_classes = np.add.reduceat(weights, self.starts[:-1])
         factors = self.shares_of_classes / of_classes
         return weights * np.repeat(factors, np.diff(self.starts))
-
-    @staticmethod
-    def order(count):
-        return None
-
-    @staticmethod
-    def shares(params):
-        return params.weights
-
-    def rebuild(self, structure, like, shares, means, factors):
-        weights = self._rescaled(shares)
-        return GaussianParams(weights, means, structure.covariances_of(factors), factors)
 
 
 @dataclass
