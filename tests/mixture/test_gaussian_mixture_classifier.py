@@ -1488,3 +1488,37 @@ def test_unlabeled_digits_help_ten_labels_per_class():
         gains.append(with_unlabeled - without)
     margin = 2.093 * np.std(gains, ddof=1) / np.sqrt(len(gains))
     assert np.mean(gains) - margin > 0.05
+
+
+def test_objective_of_a_stream_is_the_bound_of_the_labels_that_were_filled_in():
+    """sum_l log p(x, y) + sum_u sum_c r (log p(x, c) - log r), r from when the rows came."""
+    X, y = load_iris(return_X_y=True)
+    partly = np.where(np.arange(len(y)) % 3 == 0, y, -1)
+    first, second = np.arange(len(y)) % 2 == 0, np.arange(len(y)) % 2 == 1
+    filled = np.empty((len(y), 3))
+    fitted, streamed = build(max_iter=200, tol=1e-3), build(max_iter=200, tol=1e-3)
+    filled[first] = fitted.fit(X[first], partly[first]).predict_proba(X[first])
+    streamed.partial_fit(X[first], partly[first])
+    filled[second] = streamed.predict_proba(X[second])
+    streamed.partial_fit(X[second], partly[second])
+    joint = streamed.predict_joint_log_proba(X)
+    known = partly >= 0
+    expected = joint[known, partly[known]].sum()
+    r = filled[~known]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        expected += np.where(r > 0.0, r * (joint[~known] - np.log(r)), 0.0).sum()
+    np.testing.assert_allclose(streamed.objective_history_[-1], expected, rtol=1e-9)
+
+
+def test_start_from_few_labeled_rows_is_regular():
+    """Three rows do not span four columns; the start has at least its prior's share, Psi / 15.
+
+    Psi = cov(X) / 3^(2 / 4), and 15 = (4 + 2) + 3 rows + 4 + 2 (Fraley and Raftery 2007).
+    """
+    X, y = load_iris(return_X_y=True)
+    few = np.where(np.arange(len(y)) % 50 < 3, y, -1)
+    start = GaussianMixtureClassifier(covariance_type="full", max_iter=0).fit(X, few)
+    least = np.linalg.eigvalsh(np.cov(X.T)).min() / 3.0**0.5 / 15.0
+    assert np.linalg.eigvalsh(start.covariances_).min() >= least
+    supervised = GaussianMixtureClassifier(covariance_type="full", unlabeled_weight=0.0)
+    assert np.linalg.eigvalsh(supervised.fit(X, few).covariances_).min() < 1e-5
