@@ -84,7 +84,8 @@ class CriterionDisplay:
         check_results(results)
         chosen = search.criterion if criterion is None else criterion
         values = check_criterion(chosen, results)
-        if chosen == search.criterion:
+        # The parameter may have been changed since the fit; the score says what decided it.
+        if values[search.best_index_] == search.best_score_:
             best = int(search.best_index_)
         elif np.isnan(values).all():
             raise ValueError(f"criterion={chosen!r} has no value: every fit failed")

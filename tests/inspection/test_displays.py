@@ -11,6 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from scipy.integrate import trapezoid
 from sklearn.cluster import KMeans as SklearnKMeans
+from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.mixture import GaussianMixture as SklearnMixture
 
@@ -85,7 +86,12 @@ def search_of(criterion="bic", best=3, **columns):
         "bic": np.array([60.0, 50.0, 40.0, 10.0, np.nan, 30.0]),
         "held_out": np.array([-6.0, -5.0, -1.0, -4.0, np.nan, -3.0]),
     } | columns
-    return SimpleNamespace(criterion=criterion, cv_results_=results, best_index_=best)
+    return SimpleNamespace(
+        criterion=criterion,
+        cv_results_=results,
+        best_index_=best,
+        best_score_=results[criterion][best],
+    )
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)
@@ -350,6 +356,16 @@ def test_criterion_other_than_that_of_the_search_marks_its_own_best():
     display = CriterionDisplay.from_estimator(search_of(), criterion="held_out", ax=axes())
     assert display.best_.get_xydata().tolist() == [[3.0, -1.0]]
     assert "higher is better" in display.ax_.get_ylabel()
+
+
+def test_criterion_changed_since_the_fit_marks_its_own_best():
+    iris = load_iris().data
+    search = GaussianMixtureSearch((1, 2, 3), covariance_type="full", random_state=0).fit(iris)
+    search.set_params(criterion="aic")
+    display = CriterionDisplay.from_estimator(search)
+    best = int(search.cv_results_["aic"].argmin())
+    assert best != search.best_index_
+    assert display.best_index == best
 
 
 def test_criterion_tells_inferences_apart():
