@@ -19,6 +19,7 @@ from sklearn.datasets import load_iris
 from skgen.inspection import CriterionDisplay, MixtureDisplay, ObjectiveHistoryDisplay
 from skgen.mixture import GaussianMixtureClassifier, GaussianMixtureSearch
 
+COLUMNS = ("sepal width", "petal length", "petal width")
 N_LABELED = 10
 STRUCTURES = ("full", "tied", "diag")
 
@@ -33,8 +34,9 @@ def partly_named(species):
 
 
 def main(output):
-    iris = load_iris(as_frame=True)
-    X = iris.data.rename(columns=lambda name: name.removesuffix(" (cm)"))
+    iris = load_iris()
+    X, columns = iris.data, [name.removesuffix(" (cm)") for name in iris.feature_names]
+    sepal_width, petal_length, petal_width = map(columns.index, COLUMNS)
     species = iris.target_names[iris.target]
     names = partly_named(species)
     classifiers = [
@@ -52,12 +54,11 @@ def main(output):
 
     figure, axes = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
     by_class = {"mixture": classifiers[1], "X": X}
-    MixtureDisplay.from_estimator(
-        **by_class, columns=("petal length", "petal width"), ax=axes[0, 0]
-    )
+    MixtureDisplay.from_estimator(**by_class, columns=(petal_length, petal_width), ax=axes[0, 0])
+    axes[0, 0].set(xlabel=COLUMNS[1], ylabel=COLUMNS[2])
     axes[0, 0].set_title("half and 95 % of each class, tied covariances")
-    MixtureDisplay.from_estimator(**by_class, columns="sepal width", ax=axes[0, 1])
-    axes[0, 1].set_title("one column: densities")
+    MixtureDisplay.from_estimator(**by_class, columns=sepal_width, ax=axes[0, 1])
+    axes[0, 1].set(xlabel=COLUMNS[0], title="one column: densities")
     ObjectiveHistoryDisplay.from_estimator(*classifiers, names=STRUCTURES, ax=axes[1, 0])
     axes[1, 0].set_title("objective of three covariance structures")
     CriterionDisplay.from_estimator(search, ax=axes[1, 1])

@@ -132,8 +132,8 @@ def draw_calibration(axes):
 
 def print_inference(columns=("mean radius", "mean texture", "mean smoothness", "mean symmetry")):
     """Weights of four columns with their uncertainty."""
-    X, y = load_breast_cancer(return_X_y=True, as_frame=True)
-    X = X[list(columns)]
+    data = load_breast_cancer()
+    X, y = data.data[:, [list(data.feature_names).index(name) for name in columns]], data.target
     inference = LogisticRegression(C=np.inf).fit(X, y).inference(X, y)
     low, high = inference.interval(0.95)
     print("95 % intervals of the weights, unpenalized:")
