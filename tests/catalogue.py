@@ -15,6 +15,7 @@ from tests.problems import labels
 
 PACKAGE = os.environ.get("TESTED_PACKAGE", "skgen")
 cluster = import_module(f"{PACKAGE}.cluster")
+decomposition = import_module(f"{PACKAGE}.decomposition")
 linear_model = import_module(f"{PACKAGE}.linear_model")
 mixture = import_module(f"{PACKAGE}.mixture")
 

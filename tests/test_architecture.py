@@ -24,7 +24,7 @@ LAYERS = {
     "solvers": {"kernels", "rows", "parameters"},
     "base": {"labels", "rows", "parameters"},
 }
-PACKAGES = ("cluster", "inspection", "linear_model", "mixture")
+PACKAGES = ("cluster", "decomposition", "inspection", "linear_model", "mixture")
 FOUNDATION = set(LAYERS) | {"callbacks"}
 ESTIMATORS = {
     "mixture": FOUNDATION | {"cluster"},

@@ -31,7 +31,7 @@ def test_import_of_skgen_loads_nothing_heavy():
     assert {name for name in modules if name.startswith("skgen")} == {"skgen"}
 
 
-@pytest.mark.parametrize("package", ["mixture", "cluster", "linear_model"])
+@pytest.mark.parametrize("package", ["mixture", "cluster", "decomposition", "linear_model"])
 def test_import_of_a_package_loads_no_more_modules_than_its_peer(package):
     _, ours = load(f"skgen.{package}")
     _, theirs = load(f"sklearn.{package}")
@@ -43,7 +43,7 @@ def test_import_of_a_package_loads_no_more_modules_than_its_peer(package):
     assert len(ours - {n for n in ours if n.startswith("skgen")}) <= len(theirs), sorted(others)
 
 
-@pytest.mark.parametrize("package", ["mixture", "cluster", "linear_model"])
+@pytest.mark.parametrize("package", ["mixture", "cluster", "decomposition", "linear_model"])
 def test_import_of_a_package_takes_no_longer_than_its_peer(package):
     """What both load, nine tenths of the whole, is left out: its noise would hide the rest.
 
@@ -73,7 +73,7 @@ import skgen
 assert "skgen.mixture" not in sys.modules
 skgen.mixture.GaussianMixture
 assert "skgen.mixture" in sys.modules
-assert {"cluster", "inspection", "linear_model", "mixture"} <= set(dir(skgen))
+assert {"cluster", "decomposition", "inspection", "linear_model", "mixture"} <= set(dir(skgen))
 try:
     skgen.nothing
 except AttributeError as error:
@@ -87,13 +87,14 @@ else:
 def test_import_changes_no_global_state():
     script = """
 import logging, os, signal, warnings
-import numpy as np, sklearn.mixture, sklearn.cluster, sklearn.linear_model, threadpoolctl
+import numpy as np, sklearn.mixture, sklearn.cluster, sklearn.linear_model, sklearn.decomposition
+import threadpoolctl
 def state():
     return (np.geterr(), warnings.filters[:], dict(os.environ), signal.getsignal(signal.SIGINT),
             logging.getLogger().handlers[:], logging.getLogger().level,
             threadpoolctl.threadpool_info(), np.random.get_state()[1].tolist())
 before = state()
-import skgen.mixture, skgen.cluster, skgen.linear_model, skgen.inspection
+import skgen.mixture, skgen.cluster, skgen.linear_model, skgen.inspection, skgen.decomposition
 assert state() == before
 """
     run(script)
@@ -102,9 +103,9 @@ assert state() == before
 def test_import_brings_no_second_openmp_runtime():
     script = """
 import threadpoolctl
-import sklearn.cluster, sklearn.linear_model, sklearn.mixture
+import sklearn.cluster, sklearn.decomposition, sklearn.linear_model, sklearn.mixture
 before = {library["filepath"] for library in threadpoolctl.threadpool_info()}
-import skgen.cluster, skgen.linear_model, skgen.mixture
+import skgen.cluster, skgen.decomposition, skgen.linear_model, skgen.mixture
 after = {library["filepath"] for library in threadpoolctl.threadpool_info()}
 assert after == before, after - before
 """

@@ -1,0 +1,3 @@
+"""Principal components: what of the rows few directions say."""
+
+__all__ = []
