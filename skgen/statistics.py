@@ -163,3 +163,191 @@ def _sparse_column_moments(block):
         deviation = X.data - mean[X.indices]
         square = np.bincount(X.indices, row_weight * deviation**2, n_features)
         return ColumnMoments(weight, mean, square + (weight - present) * mean**2)
+
+
+@dataclass(slots=True)
+class ScatterMoments:
+    """Total weight, mean (d,) and centered scatter matrix (d, d); merged as in Chan et al. (1983).
+
+    scatter = sum w (x - mean)(x - mean)'
+    """
+
+    weight: float
+    mean: np.ndarray
+    scatter: np.ndarray
+
+    def merge(self, other):
+        total = self.weight + other.weight
+        if other.weight == 0.0:
+            return self
+        if self.weight == 0.0:
+            return other
+        share = other.weight / total
+        shift = other.mean - self.mean
+        self.scatter += other.scatter
+        self.scatter += np.multiply.outer((self.weight * share) * shift, shift)
+        self.mean = self.mean + share * shift
+        self.weight = total
+        return self
+
+
+def scatter_moments(rows):
+    """`ScatterMoments` of all rows in one reading; NaN and infinities leave a non-finite scatter."""
+    if sparse.issparse(rows.X):
+        return _sparse_scatter(rows)
+    origin, scale = near_rows(rows)
+    moments, kept = _scatter_about(rows, origin, scale)
+    if kept < FULL_DIGITS and np.isfinite(moments.mean).all():
+        # The rows that were looked at are no picture of the others.
+        origin = moments.mean.astype(rows.dtype)
+        moments, _ = _scatter_about(rows, origin, scale)
+    return moments
+
+
+# Rows that tell where data lie.
+LOOKED_AT = 1000
+# Powers of two that have a square, and an inverse.
+MOST_EXPONENT = {np.dtype(np.float32): 120, np.dtype(np.float64): 500}
+# More columns than this are left to a BLAS: sums as large leave the cache.
+MOST_COLUMNS_OF_TILES = 1500
+
+
+def near_rows(rows):
+    """A point near the rows (d,), of their dtype, and a power of two that makes them about one."""
+    sample = rows.sample(LOOKED_AT)
+    X, weight = sample.X, sample.weight
+    if weight is not None and not weight.any():
+        chosen = np.flatnonzero(rows.weight)[:LOOKED_AT]
+        X, weight = rows.X[chosen], rows.weight[chosen]
+    if weight is not None:
+        X = X[weight > 0.0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        origin = X.mean(axis=0, dtype=np.float64).astype(rows.dtype)
+        # Exactly the value of a column that has only one.
+        origin = np.where((X == X[0]).all(axis=0), X[0], origin)
+        largest = float(np.abs(X - origin).max(initial=0.0))
+    return np.ascontiguousarray(origin), inverse_size(largest, rows.dtype)
+
+
+def inverse_size(size, dtype):
+    """A power of two that makes numbers of this size about one; 1 for 0, NaN and infinity."""
+    if not 0.0 < size < np.inf:
+        return 1.0
+    most = MOST_EXPONENT[np.dtype(dtype)]
+    return float(2.0 ** np.clip(-np.ceil(np.log2(size)), -most, most))
+
+
+@dataclass(slots=True)
+class BlockSums:
+    """An array of sums."""
+
+    sums: np.ndarray
+
+    def merge(self, other):
+        self.sums += other.sums
+        return self
+
+
+@dataclass(slots=True)
+class Sums:
+    """A weight and an array of sums."""
+
+    weight: float
+    sums: np.ndarray
+
+    def merge(self, other):
+        self.weight += other.weight
+        self.sums += other.sums
+        return self
+
+
+def _scatter_about(rows, origin, scale):
+    """`ScatterMoments` from sums about `origin`, and the least share of a variance that is left."""
+    d = rows.n_features
+    total = rows.sum(outer_sums, (origin, scale))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return centered(total.weight, total.sums[d, :d], total.sums[:d, :d], origin, scale)
+
+
+def centered(weight, first, second, origin, scale=1.0):
+    """`ScatterMoments` from the weight, sums and lower triangle of products about `origin`.
+
+    Also the least share of a column's squares about `origin` that remain about the mean.
+    """
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        shift = first / weight
+        squares = np.diagonal(second).copy()
+        scatter = np.tril(second)
+        scatter += np.tril(scatter, -1).T
+        scatter -= np.multiply.outer(first, shift)
+        left = np.diagonal(scatter)
+        kept = float(np.min(left[squares > 0.0] / squares[squares > 0.0], initial=1.0))
+        scatter /= scale * scale
+        return ScatterMoments(weight, origin.astype(np.float64) + shift / scale, scatter), kept
+
+
+def outer_sums(block, params):
+    """Sums of scale (x - origin) and its products, as kernels.scatter.add_outer lays them out."""
+    origin, scale = params
+    d = block.X.shape[1]
+    total = Sums(0.0, np.zeros((d + 1, kernels.scatter.width(d))))
+    if d <= MOST_COLUMNS_OF_TILES:
+        total.weight = kernels.scatter.add_outer(block.X, block.weight, origin, scale, total.sums)
+        return total
+    root = np.sqrt(block.weight).astype(block.X.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        z = (block.X - origin) * (root * block.X.dtype.type(scale))[:, None]
+        z = z[block.weight > 0.0]
+        total.sums[:d, :d] = z.T @ z
+        total.sums[d, :d] = root[block.weight > 0.0] @ z.astype(np.float64)
+    total.weight = float(block.weight.sum())
+    return total
+
+
+def _sparse_scatter(rows):
+    """As `scatter_moments`, about zero; about a stored value where a column has no other zeros."""
+    X, d = rows.X, rows.n_features
+    stored = np.bincount(X.indices, minlength=d)
+    origin = np.zeros(d)
+    if (stored == rows.n_rows).any():
+        mean = column_moments(rows).mean
+        origin[stored == rows.n_rows] = mean[stored == rows.n_rows]
+    total = rows.sum(_sparse_outer_sums, origin)
+    moments, _ = centered(total.weight, total.sums[d], total.sums[:d], origin)
+    return moments
+
+
+def _sparse_outer_sums(block, origin):
+    X, d = block.X, block.X.shape[1]
+    if not X.has_sorted_indices:
+        X = X.sorted_indices()
+    total = Sums(0.0, np.zeros((d + 1, d)))
+    total.weight = kernels.sparse.add_products(
+        X.data, X.indices, X.indptr, block.weight, origin, total.sums[:d], total.sums[d]
+    )
+    return total
+
+
+def near_column_moments(rows):
+    """`ColumnMoments` of dense rows in one reading, sums of up to 128 rows in their dtype."""
+    if sparse.issparse(rows.X):
+        return column_moments(rows)
+    origin, _ = near_rows(rows)
+    d = rows.n_features
+    for _ in range(2):
+        total = rows.sum(_near_column_sums, origin)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            first, second = total.sums[:, :d]
+            square = second - first**2 / total.weight
+            mean = origin + first / total.weight
+            lost = (square < FULL_DIGITS * second).any()
+        if not lost or not np.isfinite(mean).all():
+            break
+        origin = mean.astype(rows.dtype)
+    return ColumnMoments(total.weight, mean, np.maximum(square, 0.0))
+
+
+def _near_column_sums(block, origin):
+    total = Sums(0.0, np.zeros((2, kernels.scatter.width(block.X.shape[1]))))
+    total.weight = kernels.scatter.add_columns(block.X, block.weight, origin, total.sums)
+    return total

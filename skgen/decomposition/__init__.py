@@ -1,3 +1,5 @@
 """Principal components: what of the rows few directions say."""
 
-__all__ = []
+from skgen.decomposition.pca import PCA
+
+__all__ = ["PCA"]

@@ -289,3 +289,32 @@ def distances_to_all(
                 distances[i, j] = <floating>sqrt(squared_distance(
                     &data[0], &indices[0], indptr[i], indptr[i + 1], &centers[j, 0],
                     squares[j]))
+
+
+def add_products(
+    const floating[::1] data, const integral[::1] indices, const integral[::1] indptr,
+    const double[::1] weight, const double[::1] origin,
+    double[:, ::1] products,  # in, out
+    double[::1] first,  # in, out
+):
+    """Add the lower triangle of sum w z z', and sum w z, over stored entries; z = x - origin.
+
+    `origin` is for columns of which every row stores an entry, and zero elsewhere. Indices are
+    sorted. Returns the sum of w.
+    """
+    cdef Py_ssize_t i
+    cdef integral p, q
+    cdef double total = 0.0, wz
+    cdef double *row
+    with nogil:
+        for i in range(weight.shape[0]):
+            if not weight[i] > 0:
+                continue
+            total += weight[i]
+            for p in range(indptr[i], indptr[i + 1]):
+                wz = weight[i] * (data[p] - origin[indices[p]])
+                first[indices[p]] += wz
+                row = &products[indices[p], 0]
+                for q in range(indptr[i], p + 1):
+                    row[indices[q]] += wz * (data[q] - origin[indices[q]])
+    return total

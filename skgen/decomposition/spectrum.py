@@ -1,0 +1,500 @@
+"""Principal components of rows, by the solver that suits their shape.
+
+    S = sum w (x - mean)(x - mean)' = sum_i squares_i v_i v_i'
+
+- *covariance_eigh*: S (d, d) in one reading, then its eigenvectors,
+- *full*: R with R'R = S by orthogonal transformations of blocks, then its singular values: twice
+  the digits of small components, because nothing is squared,
+- *gram*: the inner products (n, n) of few rows of many columns,
+- *block_lanczos*: the leading components to the accuracy asked for, from products S Q,
+- *randomized*: products S Q of a fixed number, not to any accuracy (Halko et al. 2011),
+- *arpack*: products with one vector at a time (Lehoucq et al. 1998, through SciPy).
+
+S is never formed about anything but the rows' own mean, so an offset costs no digits. Eigenvalues
+that rounding alone may have made are 0.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import linalg, sparse
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+
+from skgen import kernels
+from skgen.solvers.krylov import leading_eigenvectors, orthonormal
+from skgen.statistics import (
+    BlockSums,
+    column_moments,
+    inverse_size,
+    near_column_moments,
+    scatter_moments,
+)
+
+# Solvers that find all components, and those that find few of many.
+COMPLETE = ("covariance_eigh", "full", "gram")
+TRUNCATED = ("arpack", "block_lanczos", "randomized")
+
+# Up to so many columns eigenvectors of the covariance matrix cost next to nothing.
+FEW_COLUMNS = 1000
+# So many times more rows than columns (or columns than rows) make a shape tall (or wide).
+TALL = 10
+SMALL_SHAPE = 500
+# A larger share of all components is found faster all at once.
+FEW_COMPONENTS = 0.1
+MOST_COMPONENTS = 0.8
+# Squares of a matrix this large take too long, or do not fit.
+MOST_SQUARE = 8000
+# Vectors that block Lanczos carries beyond those that are asked for.
+SPARE_VECTORS = 4
+MOST_PRODUCTS = 300
+# Residuals, as a share of the largest eigenvalue, at which vectors are as good as sums allow.
+RESIDUAL = {np.dtype(np.float64): 1e-10, np.dtype(np.float32): 1e-6}
+# A LAPACK that looks for some eigenvectors only is faster up to this share of them.
+SUBSET = 0.25
+# Columns of which inner products are taken at a time.
+PANEL = 512
+# Numbers of a sparse block that are written out at a time.
+DENSE_ELEMENTS = 2**20
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """What is known of S.
+
+    mean (d,), components (k, d) orthonormal, squares (k,) eigenvalues of S in descending order,
+    column_squares (d,) its diagonal, weight the sum of weights; whether the solver converged.
+    All float64.
+    """
+
+    mean: np.ndarray
+    components: np.ndarray
+    squares: np.ndarray
+    column_squares: np.ndarray
+    weight: float
+    n_iter: int = 1
+    converged: bool = True
+    residual: float = 0.0
+
+    @property
+    def total(self):
+        """Sum of all eigenvalues of S, those that are not among `squares` included."""
+        return float(self.column_squares.sum())
+
+    def scaled(self, factor):
+        """The spectrum of rows that are `factor` times as large."""
+        return replace(
+            self,
+            mean=self.mean * factor,
+            squares=self.squares * factor**2,
+            column_squares=self.column_squares * factor**2,
+        )
+
+
+def choose_solver(n, d, n_components, is_sparse):
+    """The name of the solver for n rows of d columns, of which `n_components` are asked for.
+
+    `n_components` is a number, or None where all of them are to be found first.
+    """
+    smaller = min(n, d)
+    few = n_components is not None and 1 <= n_components < FEW_COMPONENTS * smaller
+    tall, wide = n >= TALL * d, d >= TALL * n
+    if tall and (d <= FEW_COLUMNS or (not few and d <= MOST_SQUARE)):
+        return "covariance_eigh"
+    if max(n, d) <= SMALL_SHAPE and not is_sparse:
+        return "full"
+    if wide and n <= FEW_COLUMNS:
+        return "gram"
+    if few:
+        return "block_lanczos"
+    some = n_components is not None and 1 <= n_components < MOST_COMPONENTS * smaller
+    if smaller <= MOST_SQUARE and (some or is_sparse):
+        return "covariance_eigh" if d <= n else "gram"
+    return "randomized" if some else "full"
+
+
+def find_spectrum(rows, solver, k, options):
+    """The `Spectrum` of rows whose cells are finite; `k` components, or all where it is None.
+
+    `options` are the `SolverOptions` of truncated solvers.
+    """
+    factor = 1.0
+    if solver == "covariance_eigh":
+        scatter = scatter_moments(rows)
+        if ordinary(float(np.diagonal(scatter.scatter).max(initial=0.0)) / scatter.weight):
+            return of_moments(scatter, k, rank_bound(rows))
+    moments = near_column_moments(rows)
+    if not ordinary(float(moments.square.max(initial=0.0)) / moments.weight, rows.dtype):
+        # Squares would underflow or overflow; a power of two changes no digit.
+        exact = column_moments(rows)
+        factor = size_of(rows, exact.mean)
+        rows = rows.with_values(rows.X * rows.dtype.type(factor))
+        moments = column_moments(rows)
+    if solver == "covariance_eigh":
+        spectrum = of_moments(scatter_moments(rows), k, rank_bound(rows))
+    elif solver == "full" and not (sparse.issparse(rows.X) and rows.n_rows < rows.n_features):
+        spectrum = of_root(rows, moments)
+    elif solver in COMPLETE:
+        spectrum = of_inner_products(rows, moments, k)
+    else:
+        spectrum = of_products(rows, moments, k, solver, options)
+    return spectrum.scaled(1.0 / factor)
+
+
+def ordinary(variance, dtype=np.float64):
+    """Whether sums of squares of this size keep their digits."""
+    limit = 1e-2 * float(np.finfo(dtype).max) ** 0.5
+    return 1.0 / limit < variance < limit
+
+
+def size_of(rows, mean):
+    """A power of two that makes deviations from the mean about one."""
+    largest = rows.sum(_largest, mean).value
+    return inverse_size(largest, rows.dtype)
+
+
+@dataclass(slots=True)
+class Largest:
+    """The largest of numbers."""
+
+    value: float
+
+    def merge(self, other):
+        return self if self.value >= other.value else other
+
+
+def _largest(block, mean):
+    X = block.X[block.weight > 0.0]
+    if sparse.issparse(X):
+        return Largest(max(np.abs(X.data).max(initial=0.0), np.abs(mean).max(initial=0.0)))
+    return Largest(float(np.abs(X - mean).max(initial=0.0)))
+
+
+def rank_bound(rows):
+    """The largest rank that S can have: rows of positive weight less one, or the columns."""
+    n = rows.n_rows if rows.weight is None else int(np.count_nonzero(rows.weight))
+    return max(min(n - 1, rows.n_features), 0)
+
+
+# The scatter matrix itself
+
+
+def of_moments(moments, k=None, rank=None):
+    """The `Spectrum` of `ScatterMoments`."""
+    scatter, d = moments.scatter, len(moments.mean)
+    squares, vectors = eigenvectors(scatter, k)
+    noise = d * np.finfo(np.float64).eps
+    squares = without_rounding(squares, noise, rank)
+    return Spectrum(
+        moments.mean,
+        fixed_signs(vectors.T),
+        squares,
+        np.maximum(np.diagonal(scatter), 0.0),
+        moments.weight,
+    )
+
+
+def eigenvectors(matrix, k=None):
+    """The k largest eigenvalues, descending, and the vectors (m, k) of a symmetric matrix."""
+    m = len(matrix)
+    if m == 0 or k == 0:
+        return np.zeros(0 if k is None else k), np.zeros((m, 0))
+    if k is None or k >= SUBSET * m:
+        values, vectors = linalg.eigh(matrix, driver="evd", check_finite=False)
+    else:
+        values, vectors = linalg.eigh(
+            matrix, subset_by_index=(m - k, m - 1), driver="evr", check_finite=False
+        )
+    values, vectors = values[::-1], vectors[:, ::-1]
+    return (values, vectors) if k is None else (values[:k], vectors[:, :k])
+
+
+def without_rounding(squares, share, rank=None):
+    """Eigenvalues with those set to 0 that are no larger than `share` of the largest, or beyond
+    the rank that there can be."""
+    squares = np.maximum(squares, 0.0)
+    squares[squares <= share * squares.max(initial=0.0)] = 0.0
+    if rank is not None:
+        squares[rank:] = 0.0
+    return squares
+
+
+def fixed_signs(components):
+    """Components (k, d), each with its largest loading positive.
+
+    Of loadings that are equally large but for rounding the first decides.
+    """
+    components = np.ascontiguousarray(components)
+    if components.size:
+        sizes = np.abs(components)
+        decisive = (sizes >= (1.0 - 1e-5) * sizes.max(axis=1, keepdims=True)).argmax(axis=1)
+        negative = components[np.arange(len(components)), decisive] < 0.0
+        components[negative] *= -1.0
+    return components
+
+
+# Its root
+
+
+def of_root(rows, moments):
+    """All components, from singular values of the centered rows."""
+    root = rows.sum(_root, moments.mean).rows
+    _, sizes, components = linalg.svd(root, full_matrices=False, check_finite=False)
+    share = max(rows.n_rows, rows.n_features) * np.finfo(np.float64).eps
+    k = min(rows.n_rows, rows.n_features)
+    components, sizes = components[:k], sizes[:k]
+    if len(sizes) < k:
+        # Rows of weight 0 count as rows, and have no direction.
+        components = completed(components, k)
+        sizes = np.append(sizes, np.zeros(k - len(sizes)))
+    return Spectrum(
+        moments.mean,
+        fixed_signs(components),
+        without_rounding(sizes**2, share**2, rank_bound(rows)),
+        moments.square,
+        moments.weight,
+    )
+
+
+def completed(components, k):
+    """Orthonormal components with others appended, k in all."""
+    missing = k - len(components)
+    start = np.random.default_rng(0).normal(size=(components.shape[1], missing))
+    return np.vstack([components, orthonormal(start, components.T).T])
+
+
+@dataclass(slots=True)
+class Root:
+    """Rows whose scatter about zero is that of all rows so far: at most d of them."""
+
+    rows: np.ndarray
+
+    def merge(self, other):
+        return Root(reduced(np.vstack([self.rows, other.rows])))
+
+
+def reduced(rows):
+    """At most as many rows as columns, with the same inner products of columns."""
+    if len(rows) <= rows.shape[1]:
+        return rows
+    return linalg.qr(rows, mode="r", check_finite=False)[0][: rows.shape[1]]
+
+
+def _root(block, mean):
+    present = np.flatnonzero(block.weight > 0.0)
+    d = block.X.shape[1]
+    step = max(DENSE_ELEMENTS // max(d, 1), d, 1) if sparse.issparse(block.X) else len(block)
+    root = np.zeros((0, d))
+    for start in range(0, len(present), step):
+        chosen = present[start : start + step]
+        X = block.X if len(chosen) == len(block) else block.X[chosen]
+        X = X.toarray() if sparse.issparse(X) else X
+        z = (X - mean) * np.sqrt(block.weight[chosen])[:, None]
+        root = reduced(np.vstack([root, z]) if len(root) else z)
+    return Root(root)
+
+
+# Inner products of rows
+
+
+def of_inner_products(rows, moments, k):
+    """From the inner products of the centered rows: for few rows of many columns."""
+    n, d = rows.n_rows, rows.n_features
+    weight = np.ones(n) if rows.weight is None else rows.weight
+    root = np.sqrt(weight)
+    gram = rows.map(_inner_products, (rows.X, moments.mean), np.empty((n, n)))
+    if sparse.issparse(rows.X):
+        offset = rows.map(_times, moments.mean[:, None], np.empty((n, 1)))[:, 0]
+        gram -= offset[:, None] + offset - float(moments.mean @ moments.mean)
+    gram *= root[:, None] * root
+    count = min(n, d) if k is None else k
+    squares, left = eigenvectors(0.5 * (gram + gram.T), count)
+    share = max(n, 2) * np.finfo(np.float64).eps
+    squares = without_rounding(squares, share, rank_bound(rows))
+    found = int(np.count_nonzero(squares))
+    left = left[:, :found] * root[:, None]
+    right = rows.sum(_returned, left).sums - np.multiply.outer(moments.mean, left.sum(axis=0))
+    # Rounding of the small ones is cleared by one more look at the rows.
+    basis = orthonormal(right, np.zeros((d, 0)))
+    return rotated(rows, moments, basis, count)
+
+
+def _inner_products(block, params):
+    X, mean = params
+    if sparse.issparse(X):
+        return np.asarray((block.X @ X.T).todense())
+    # A panel of columns at a time, in float64: squares of float32 would lose half of its digits.
+    out = np.zeros((len(block), len(X)))
+    for start in range(0, X.shape[1], PANEL):
+        panel = slice(start, start + PANEL)
+        out += (block.X[:, panel] - mean[panel]) @ (X[:, panel] - mean[panel]).T
+    return out
+
+
+def _returned(block, left):
+    return BlockSums(block.X.T @ left[block.span])
+
+
+def _times(block, Q):
+    return block.X @ Q
+
+
+# Products with vectors
+
+
+@dataclass(frozen=True)
+class SolverOptions:
+    """What truncated solvers take: the parameters of `PCA` of the same names."""
+
+    random_state: object
+    tol: float = 0.0
+    n_oversamples: int = 10
+    iterated_power: object = "auto"
+    power_iteration_normalizer: str = "auto"
+    watch: object = None
+
+
+def of_products(rows, moments, k, solver, options):
+    """The k leading components, from products of S with vectors."""
+    product = Product(rows, moments)
+    found = {"block_lanczos": lanczos, "randomized": randomized, "arpack": arpack}[solver](
+        product, rows, k, options
+    )
+    basis, n_iter, converged, residual = found
+    spectrum = rotated(rows, moments, basis, k)
+    return replace(spectrum, n_iter=n_iter, converged=converged, residual=residual)
+
+
+class Product:
+    """Q -> S Q in one reading of the rows."""
+
+    def __init__(self, rows, moments):
+        self.rows, self.mean = rows, moments.mean
+        self.origin = np.ascontiguousarray(moments.mean, dtype=rows.dtype)
+
+    def __call__(self, Q):
+        m = Q.shape[1]
+        if sparse.issparse(self.rows.X):
+            return self.rows.sum(_sparse_product, (Q, self.mean)).sums
+        return self.rows.sum(_product, (padded(Q, self.rows.dtype), self.origin)).sums[:, :m]
+
+
+def padded(Q, dtype):
+    """Q (d, m) as kernels.scatter takes it."""
+    wide = np.zeros((len(Q), kernels.scatter.width(Q.shape[1])), dtype)
+    wide[:, : Q.shape[1]] = Q
+    return wide
+
+
+def _product(block, params):
+    Q, origin = params
+    out = np.zeros(Q.shape)
+    kernels.scatter.apply(block.X, block.weight, origin, Q, out)
+    return BlockSums(out)
+
+
+def _sparse_product(block, params):
+    Q, mean = params
+    Y = (block.X @ Q - mean @ Q) * block.weight[:, None]
+    return BlockSums(block.X.T @ Y - np.multiply.outer(mean, Y.sum(axis=0)))
+
+
+def lanczos(product, rows, k, options):
+    """Basis, products made, whether it converged, and the largest residual."""
+    d = rows.n_features
+    block = min(k + SPARE_VECTORS, d)
+    start = options.random_state.normal(size=(d, block))
+    tol = options.tol if options.tol > 0.0 else RESIDUAL[rows.dtype]
+    solution = leading_eigenvectors(product, start, k, tol, MOST_PRODUCTS, options.watch)
+    largest = max(float(solution.values[0]), np.finfo(float).tiny) if k else 1.0
+    residual = float(solution.residuals.max(initial=0.0)) / largest
+    return solution.vectors, solution.n_iter, solution.converged, residual
+
+
+def randomized(product, rows, k, options):
+    """Halko, Martinsson and Tropp (2011), algorithm 4.4, on the side of the columns."""
+    d, smaller = rows.n_features, min(rows.n_rows, rows.n_features)
+    Q = options.random_state.normal(size=(d, min(k + options.n_oversamples, d)))
+    power = options.iterated_power
+    if power == "auto":
+        power = 7 if k < FEW_COMPONENTS * smaller else 4
+    normalizer = options.power_iteration_normalizer
+    if normalizer == "auto":
+        normalizer = "none" if power <= 2 else "LU"
+    for _ in range(power):
+        Q = product(Q)
+        if normalizer == "QR":
+            Q = linalg.qr(Q, mode="economic", check_finite=False)[0]
+        elif normalizer == "LU":
+            Q = linalg.lu(Q, permute_l=True, check_finite=False)[0]
+        else:
+            # A common factor keeps powers in range and changes no direction.
+            Q /= max(float(np.abs(Q).max(initial=0.0)), np.finfo(float).tiny)
+    return orthonormal(product(Q), np.zeros((d, 0))), power + 1, True, 0.0
+
+
+def arpack(product, rows, k, options):
+    """Implicitly restarted Lanczos, one vector at a time."""
+    d, count = rows.n_features, 0
+
+    def multiply(v):
+        nonlocal count
+        count += 1
+        return product(v.reshape(-1, 1))
+
+    operator = LinearOperator((d, d), matvec=multiply, dtype=np.float64)
+    start = options.random_state.uniform(-1.0, 1.0, size=d)
+    # Products with float32 rows have float32's digits.
+    tol = max(options.tol, float(np.finfo(rows.dtype).eps))
+    if k >= d:
+        return np.eye(d), 0, True, 0.0
+    try:
+        _, vectors = eigsh(operator, k, which="LA", v0=start, tol=tol)
+    except ArpackNoConvergence as error:
+        found = error.eigenvectors
+        rest = options.random_state.normal(size=(d, k - found.shape[1]))
+        return np.column_stack([found, orthonormal(rest, found)]), count, False, np.inf
+    return vectors, count, True, tol
+
+
+def rotated(rows, moments, basis, k):
+    """The `Spectrum`, k components, within the span of an orthonormal basis (d, m).
+
+    The variances have the digits of the rows. Where m < k nothing varies outside the basis.
+    """
+    m = basis.shape[1]
+    if sparse.issparse(rows.X):
+        inner = rows.sum(_sparse_projected, (basis, moments.mean)).sums
+    else:
+        origin = np.ascontiguousarray(moments.mean, dtype=rows.dtype)
+        inner = rows.sum(_projected, (padded(basis, rows.dtype), m, origin)).sums
+    squares, rotation = eigenvectors(0.5 * (inner + inner.T))
+    components, squares = (basis @ rotation).T[:k], squares[:k]
+    if m < k:
+        components = completed(components, k)
+        squares = np.append(squares, np.zeros(k - m))
+    share = max(rows.n_rows, rows.n_features) * np.finfo(np.float64).eps
+    return Spectrum(
+        moments.mean,
+        fixed_signs(components),
+        without_rounding(squares, share, rank_bound(rows)),
+        moments.square,
+        moments.weight,
+    )
+
+
+def _projected(block, params):
+    Q, m, origin = params
+    z = np.empty((len(block), m), block.X.dtype)
+    kernels.scatter.project(block.X, origin, Q, z)
+    return inner_products_of(z, block.weight)
+
+
+def _sparse_projected(block, params):
+    Q, mean = params
+    return inner_products_of(block.X @ Q - mean @ Q, block.weight)
+
+
+def inner_products_of(z, weight):
+    z = z.astype(np.float64, copy=False)
+    z = z[weight > 0.0] if (weight == 0.0).any() else z
+    return BlockSums(z.T @ (z * weight[weight > 0.0][:, None]))
