@@ -135,6 +135,15 @@ class Rows:
         target = None if self.target is None else self.target[start:stop]
         return Block(X, weight, target, start)
 
+    def part(self, start, stop, buffer):
+        """Rows start to stop as `Rows` of their own; `buffer` as in `block`."""
+        X = self.X[start:stop]
+        if self._file is not None:
+            X = self._file.read(start, stop, buffer)
+        weight = None if self.weight is None else self.weight[start:stop]
+        target = None if self.target is None else self.target[start:stop]
+        return Rows(X, weight, target, n_threads=self.n_threads)
+
     def blocks(self):
         """All blocks in order."""
         buffer = [None]

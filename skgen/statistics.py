@@ -192,7 +192,7 @@ class ScatterMoments:
 
 
 def scatter_moments(rows):
-    """`ScatterMoments` of all rows in one reading; NaN and infinities leave a non-finite scatter."""
+    """`ScatterMoments` of all rows in one reading; NaN or infinity makes the scatter non-finite."""
     if sparse.issparse(rows.X):
         return _sparse_scatter(rows)
     origin, scale = near_rows(rows)
@@ -224,7 +224,7 @@ def near_rows(rows):
     with np.errstate(over="ignore", invalid="ignore"):
         origin = X.mean(axis=0, dtype=np.float64).astype(rows.dtype)
         # Exactly the value of a column that has only one.
-        origin = np.where((X == X[0]).all(axis=0), X[0], origin)
+        origin = np.where((X[0] == X).all(axis=0), X[0], origin)
         largest = float(np.abs(X - origin).max(initial=0.0))
     return np.ascontiguousarray(origin), inverse_size(largest, rows.dtype)
 

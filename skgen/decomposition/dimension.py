@@ -1,7 +1,7 @@
 """How many components: three answers from spectra alone.
 
 - `likeliest_rank`: the largest evidence of a probabilistic PCA (Minka 2000),
-- `rank_above_noise`: components with more variance than columns without correlation have (Horn 1965),
+- `rank_above_noise`: components with more variance than uncorrelated columns have (Horn 1965),
 - `best_held_out_rank`: the largest likelihood of rows that were held out.
 
 The last needs one reading of the rows: of every fold the scatter matrix is kept, and the held-out
@@ -10,8 +10,8 @@ likelihood of all ranks follows from it,
     -2 log p / w = d log 2 pi + sum_{i<=q} (log l_i + s_i / l_i) + (d - q) log v_q
                    + (t - sum_{i<=q} s_i) / v_q,
 
-where l_i are the eigenvalues of the training rows, v_q the mean of those after q, s_i the variance of
-the held-out rows along eigenvector i about the training mean, and t its sum over all directions.
+where l_i are the eigenvalues of the training rows, v_q the mean of those after q, s_i the variance
+of the held-out rows along eigenvector i about the training mean, and t its sum over all directions.
 """
 
 import numpy as np
@@ -91,7 +91,7 @@ def noise_spectra(column_squares, weight, count, random_state):
             factor *= deviations[:, None]
             matrix = factor @ factor.T
         else:
-            rows = random_state.normal(size=(max(int(round(freedom)), 1), d)) * deviations
+            rows = random_state.normal(size=(max(round(freedom), 1), d)) * deviations
             matrix = rows @ rows.T
         values = linalg.eigvalsh(matrix, check_finite=False)[::-1][:count]
         spectra[draw] = np.append(values, np.zeros(count - len(values)))
@@ -106,7 +106,7 @@ def rank_above_noise(squares, column_squares, weight, random_state):
 
 
 def best_held_out_rank(folds, most, n_columns):
-    """The rank in [1, most] of largest mean held-out log likelihood, and that of every rank from 0.
+    """The rank in [1, most] of largest held-out log likelihood per row, and that of every rank.
 
     `folds` are `ScatterMoments` of the rows of each; columns that they leave out of `n_columns` are
     constant.

@@ -2,7 +2,7 @@
 
     z = (x - mean) V',     x' = z V + mean,     covariance = V' diag(l - v) V + v I
 
-V (k, d) are the components, l their variances and v the mean variance of the directions left out: the
+V (k, d) are the components, l their variances and v the mean variance of what they leave out: the
 density is that of probabilistic PCA (Tipping and Bishop 1999).
 """
 

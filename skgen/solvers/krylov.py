@@ -1,8 +1,9 @@
 """Leading eigenvectors of a large symmetric matrix that is known by its products with vectors.
 
-Block Lanczos with complete orthogonalization and thick restarts (Golub and Underwood 1977; Stathopoulos
-and Saad 1998): the basis grows by the residuals of the leading Ritz vectors, which span what the next
-block Krylov vectors would, and is cut back to the leading Ritz vectors when it has become too large.
+Block Lanczos with complete orthogonalization and thick restarts (Golub and Underwood 1977;
+Stathopoulos and Saad 1998): the basis grows by the residuals of the leading Ritz vectors, which span
+what the next block Krylov vectors would, and is cut back to the leading Ritz vectors when it has
+become too large.
 """
 
 from dataclasses import dataclass
