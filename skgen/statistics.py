@@ -204,8 +204,9 @@ def scatter_moments(rows):
     return moments
 
 
-# Rows that tell where data lie.
-LOOKED_AT = 1000
+# Cells that tell where data lie, and the fewest and most rows of them.
+LOOKED_AT = 2**18
+FEWEST_LOOKED_AT, MOST_LOOKED_AT = 64, 1000
 # Powers of two that have a square, and an inverse.
 MOST_EXPONENT = {np.dtype(np.float32): 120, np.dtype(np.float64): 500}
 # More columns than this are left to a BLAS: sums as large leave the cache.
@@ -214,16 +215,19 @@ MOST_COLUMNS_OF_TILES = 1500
 
 def near_rows(rows):
     """A point near the rows (d,), of their dtype, and a power of two that makes them about one."""
-    sample = rows.sample(LOOKED_AT)
+    most = int(np.clip(LOOKED_AT // max(rows.n_features, 1), FEWEST_LOOKED_AT, MOST_LOOKED_AT))
+    sample = rows.sample(most)
     X, weight = sample.X, sample.weight
     if weight is not None and not weight.any():
-        chosen = np.flatnonzero(rows.weight)[:LOOKED_AT]
+        chosen = np.flatnonzero(rows.weight)[:most]
         X, weight = rows.X[chosen], rows.weight[chosen]
     if weight is not None:
         X = X[weight > 0.0]
     with np.errstate(over="ignore", invalid="ignore"):
         origin = X.mean(axis=0, dtype=np.float64).astype(rows.dtype)
-        # Exactly the value of a column that has only one.
+        # Zero where a quarter of the cells is, which kernels.scatter leaves out: the mean is no
+        # farther than two deviations from it. Exactly the value of a column that has only one.
+        origin[4 * np.count_nonzero(X, axis=0) <= 3 * len(X)] = 0.0
         origin = np.where((X[0] == X).all(axis=0), X[0], origin)
         largest = float(np.abs(X - origin).max(initial=0.0))
     return np.ascontiguousarray(origin), inverse_size(largest, rows.dtype)
@@ -290,7 +294,7 @@ def outer_sums(block, params):
     """Sums of scale (x - origin) and its products, as kernels.scatter.add_outer lays them out."""
     origin, scale = params
     d = block.X.shape[1]
-    total = Sums(0.0, np.zeros((d + 1, kernels.scatter.width(d))))
+    total = Sums(0.0, np.zeros((d + 1, kernels.scatter.width(d, block.X.itemsize))))
     if d <= MOST_COLUMNS_OF_TILES:
         total.weight = kernels.scatter.add_outer(block.X, block.weight, origin, scale, total.sums)
         return total
@@ -348,6 +352,6 @@ def near_column_moments(rows):
 
 
 def _near_column_sums(block, origin):
-    total = Sums(0.0, np.zeros((2, kernels.scatter.width(block.X.shape[1]))))
+    total = Sums(0.0, np.zeros((2, kernels.scatter.width(block.X.shape[1], block.X.itemsize))))
     total.weight = kernels.scatter.add_columns(block.X, block.weight, origin, total.sums)
     return total

@@ -58,7 +58,7 @@ class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Est
             return (X - mean) @ components.T
         rows = Rows(X, n_threads=thread_count(getattr(self, "n_jobs", None)))
         out = np.empty((len(X), len(components)), dtype=dtype)
-        width = kernels.scatter.width(len(components))
+        width = kernels.scatter.width(len(components), dtype.itemsize)
         Q = np.zeros((X.shape[1], width), dtype=dtype)
         Q[:, : len(components)] = components.T
         return rows.map(_coordinates, (Q, np.ascontiguousarray(mean), len(components)), out)

@@ -380,7 +380,7 @@ class Product:
 
 def padded(Q, dtype):
     """Q (d, m) as kernels.scatter takes it."""
-    wide = np.zeros((len(Q), kernels.scatter.width(Q.shape[1])), dtype)
+    wide = np.zeros((len(Q), kernels.scatter.width(Q.shape[1], np.dtype(dtype).itemsize)), dtype)
     wide[:, : Q.shape[1]] = Q
     return wide
 

@@ -14,7 +14,7 @@ ctypedef fused floating:
     double
 
 cdef extern from "scatter.h" nogil:
-    Py_ssize_t padded_width(Py_ssize_t)
+    Py_ssize_t padded_width(Py_ssize_t, Py_ssize_t)
     int add_outer_float(const float*, const double*, Py_ssize_t, Py_ssize_t, const float*, double,
                         double*, double*, Py_ssize_t)
     int add_outer_double(const double*, const double*, Py_ssize_t, Py_ssize_t, const double*,
@@ -33,9 +33,9 @@ cdef extern from "scatter.h" nogil:
                             Py_ssize_t, Py_ssize_t, double*)
 
 
-def width(Py_ssize_t n):
-    """Columns that n columns are padded to."""
-    return padded_width(n)
+def width(Py_ssize_t n, Py_ssize_t itemsize):
+    """Columns that n columns of numbers of so many bytes are padded to."""
+    return padded_width(n, itemsize)
 
 
 def add_columns(const floating[:, ::1] X, const double[::1] weight, const floating[::1] origin,
@@ -45,7 +45,7 @@ def add_columns(const floating[:, ::1] X, const double[::1] weight, const floati
     cdef double total = 0.0
     cdef int done = 1
     if not (weight.shape[0] == n and origin.shape[0] == d and sums.shape[0] == 2
-            and sums.shape[1] == padded_width(d)):
+            and sums.shape[1] == padded_width(d, sizeof(floating))):
         raise ValueError("the shapes of X, weight, origin and sums do not agree")
     if n == 0 or d == 0:
         return 0.0
@@ -70,7 +70,7 @@ def add_outer(const floating[:, ::1] X, const double[::1] weight, const floating
     cdef double total = 0.0
     cdef int done = 1
     if not (weight.shape[0] == n and origin.shape[0] == d and sums.shape[0] == d + 1
-            and sums.shape[1] == padded_width(d)):
+            and sums.shape[1] == padded_width(d, sizeof(floating))):
         raise ValueError("the shapes of X, weight, origin and sums do not agree")
     if n == 0 or d == 0:
         return 0.0
@@ -94,7 +94,7 @@ def apply(const floating[:, ::1] X, const double[::1] weight, const floating[::1
     cdef double total = 0.0
     cdef int done = 1
     if not (weight.shape[0] == n and origin.shape[0] == d == Q.shape[0] == out.shape[0]
-            and out.shape[1] == k == padded_width(k)):
+            and out.shape[1] == k == padded_width(k, sizeof(floating))):
         raise ValueError("the shapes of X, weight, origin, Q and out do not agree")
     if n == 0 or d == 0 or k == 0:
         return
@@ -115,7 +115,7 @@ def project(const floating[:, ::1] X, const floating[::1] origin, const floating
     cdef Py_ssize_t n = X.shape[0], d = X.shape[1], k = out.shape[1]
     cdef int done = 1
     if not (out.shape[0] == n and origin.shape[0] == d == Q.shape[0]
-            and Q.shape[1] == padded_width(k)):
+            and Q.shape[1] == padded_width(k, sizeof(floating))):
         raise ValueError("the shapes of X, origin, Q and out do not agree")
     if n == 0 or k == 0 or d == 0:
         return

@@ -1,6 +1,17 @@
 /* Products of staged rows for one type; see scatter.h. */
 #include "vector_of.h"
-#include "outer_of.h"
+#undef OUTER_VECTORS
+#if defined(SKGEN_ONE_LANE) || VECTOR_BYTES == 64
+#  define OUTER_VECTORS 4
+#else
+#  define OUTER_VECTORS 2
+#endif
+#undef ROWS_SUMMED
+#ifdef REAL_IS_FLOAT
+#  define ROWS_SUMMED 256 /* of float, before the sum is added in double */
+#else
+#  define ROWS_SUMMED MOST_ROWS
+#endif
 
 /* u = factor * (x - origin), all of length d. */
 INLINE void T(stage_row)(const REAL *x, const REAL *origin, ptrdiff_t d, REAL factor, REAL *u) {
@@ -25,6 +36,9 @@ static ptrdiff_t T(stage_rows)(const REAL *X, const double *weight, ptrdiff_t n,
     double sum = 0;
     for (ptrdiff_t r = 0; r < n; r++) {
         REAL *u = stage + staged * stride;
+        /* The rows of the next stage arrive while the tiles of this one are at work. */
+        for (ptrdiff_t j = 0; j < d; j += 64 / (ptrdiff_t)sizeof(REAL))
+            PREFETCH(X + (r + n) * d + j);
         if (!(weight[r] > 0)) continue;
         const REAL root = weight[r] == 1 ? (REAL)1 : (REAL)sqrt(weight[r]);
         T(stage_row)(X + r * d, origin, d, root * scale, u);
@@ -36,23 +50,136 @@ static ptrdiff_t T(stage_rows)(const REAL *X, const double *weight, ptrdiff_t n,
     return staged;
 }
 
+/* out += `rows` x `vectors` of sum u_a u_a' over rows start to end of a stage, or of `list`. */
+INLINE void T(add_tile)(const REAL *stage, const int16_t *list, const int listed, ptrdiff_t start,
+                        ptrdiff_t end, ptrdiff_t stride, ptrdiff_t row, ptrdiff_t column,
+                        const int rows, const int vectors, double *out, ptrdiff_t width) {
+    VEC sum[OUTER_ROWS][OUTER_VECTORS];
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = T(splat)((REAL)0);
+    for (ptrdiff_t a = start; a < end; a++) {
+        const REAL *u = stage + (listed ? list[a] : a) * stride;
+        VEC right[OUTER_VECTORS];
+        UNROLL for (int v = 0; v < vectors; v++) right[v] = T(load)(u + column + v * LANES);
+        UNROLL for (int i = 0; i < rows; i++) {
+            const VEC left = T(splat)(u[row + i]);
+            UNROLL for (int v = 0; v < vectors; v++) sum[i][v] += left * right[v];
+        }
+    }
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int v = 0; v < vectors; v++)
+            T(add_to_double)(out + i * width + v * LANES, sum[i][v]);
+}
+
+INLINE void T(outer_tile)(const REAL *stage, const int16_t *list, const int listed, ptrdiff_t n,
+                          ptrdiff_t stride, ptrdiff_t row, ptrdiff_t column, const int rows,
+                          const int vectors, double *out, ptrdiff_t width) {
+    out += row * width + column;
+    if (n <= ROWS_SUMMED) {
+        T(add_tile)(stage, list, listed, 0, n, stride, row, column, rows, vectors, out, width);
+        return;
+    }
+    double total[OUTER_ROWS * OUTER_VECTORS * LANES] = {0};
+    const ptrdiff_t length = vectors * LANES;
+    for (ptrdiff_t start = 0; start < n; start += ROWS_SUMMED)
+        T(add_tile)(stage, list, listed, start, n - start < ROWS_SUMMED ? n : start + ROWS_SUMMED,
+                    stride, row, column, rows, vectors, total, length);
+    for (int i = 0; i < rows; i++)
+        for (ptrdiff_t j = 0; j < length; j++) out[i * width + j] += total[i * length + j];
+}
+
+/* Lists the rows of which one of `columns` numbers from `column` on is not 0. */
+static ptrdiff_t T(list_rows)(const REAL *stage, ptrdiff_t n, ptrdiff_t stride, ptrdiff_t column,
+                              ptrdiff_t columns, int16_t *list) {
+    ptrdiff_t listed = 0;
+    for (ptrdiff_t a = 0; a < n; a++) {
+        const REAL *u = stage + a * stride + column;
+        int some = 0;
+        for (ptrdiff_t i = 0; i < columns; i++) some |= u[i] != 0;
+        list[listed] = (int16_t)a;
+        listed += some;
+    }
+    return listed;
+}
+
+/* The tile of a group of columns, of as many rows of the product as there are columns. */
+static void T(outer_group)(const REAL *stage, const int16_t *list, ptrdiff_t listed, ptrdiff_t n,
+                           ptrdiff_t stride, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column,
+                           ptrdiff_t vectors, double *out, ptrdiff_t width) {
+#define TILE(row, rows, column, vectors)                                                           \
+    do {                                                                                           \
+        if (some) T(outer_tile)(stage, list, 1, listed, stride, row, column, rows, vectors, out, width); \
+        else T(outer_tile)(stage, NULL, 0, n, stride, row, column, rows, vectors, out, width);     \
+    } while (0)
+    const int some = list && listed <= MOST_LISTED * n;
+    if (some && listed == 0) return;
+    if (rows < OUTER_ROWS) {
+        for (ptrdiff_t i = 0; i < rows; i++)
+            for (ptrdiff_t v = 0; v < vectors; v++) TILE(row + i, 1, column + v * LANES, 1);
+        return;
+    }
+    switch (vectors) {
+    case 1: TILE(row, OUTER_ROWS, column, 1); break;
+    case 2: TILE(row, OUTER_ROWS, column, 2); break;
+#if OUTER_VECTORS == 4
+    case 3: TILE(row, OUTER_ROWS, column, 3); break;
+    case 4: TILE(row, OUTER_ROWS, column, 4); break;
+#endif
+    }
+#undef TILE
+}
+
+/* out[i][j] += sum_a u_a[i] u_a[j], i < size, for all j <= i (and some j > i), j < vectors * LANES.
+ * A panel of columns at a time stays in the cache. With `lists`, room for MOST_ROWS numbers per group
+ * of columns, rows that add nothing are left out; returns the share of rows that were left in. */
+static double T(outer_products)(const REAL *stage, ptrdiff_t n, ptrdiff_t stride, ptrdiff_t size,
+                                ptrdiff_t vectors, double *out, ptrdiff_t width, int16_t *lists) {
+    const ptrdiff_t groups = ROUND_UP(size, OUTER_ROWS) / OUTER_ROWS;
+    ptrdiff_t used = 0;
+    for (ptrdiff_t panel = 0; panel < vectors; panel += OUTER_VECTORS) {
+        for (ptrdiff_t group = panel * LANES / OUTER_ROWS; group < groups; group++) {
+            const ptrdiff_t row = group * OUTER_ROWS;
+            const ptrdiff_t rows = size - row < OUTER_ROWS ? size - row : OUTER_ROWS;
+            ptrdiff_t reach = (row + rows - 1) / LANES + 1 - panel;
+            if (reach > vectors - panel) reach = vectors - panel;
+            if (reach > OUTER_VECTORS) reach = OUTER_VECTORS;
+            int16_t *list = lists ? lists + group * (MOST_ROWS + 1) : NULL;
+            if (lists && panel == 0) {
+                list[MOST_ROWS] = (int16_t)T(list_rows)(stage, n, stride, row, rows, list);
+                used += list[MOST_ROWS];
+            }
+            T(outer_group)(stage, list, lists ? list[MOST_ROWS] : n, n, stride, row, rows,
+                           panel * LANES, reach, out, width);
+        }
+    }
+    return n && lists ? (double)used / (double)(n * groups) : 1;
+}
+
 /* Adds the lower triangle of sum u u', u = (root(w) scale (x - origin), root(w)), to
  * sums [d + 1][width]. Returns 0 when memory is short. */
 static int T(add_outer)(const REAL *X, const double *weight, ptrdiff_t n, ptrdiff_t d,
                         const REAL *origin, double scale, double *total, double *sums,
                         ptrdiff_t width) {
     const ptrdiff_t stride = ROUND_UP(d + 1, LANES), vectors = ROUND_UP(d, LANES) / LANES;
-    ptrdiff_t rows = STAGE_BYTES / (ptrdiff_t)sizeof(REAL) / stride;
-    if (rows > MOST_ROWS) rows = MOST_ROWS;
+    /* Sums that leave the second-level cache must not be read for every few rows. */
+    const ptrdiff_t most = d > MOST_COLUMNS_IN_CACHE ? MOST_ROWS : FEW_ROWS;
+    ptrdiff_t rows = OUTER_BYTES / (ptrdiff_t)sizeof(REAL) / stride;
+    if (rows > most) rows = most;
     if (rows < FEWEST_ROWS) rows = FEWEST_ROWS;
+    const size_t groups = (size_t)(ROUND_UP(d + 1, OUTER_ROWS) / OUTER_ROWS);
+    const size_t bytes = (size_t)(rows * stride) * sizeof(REAL);
     void *memory;
-    REAL *stage = open_stage((size_t)(rows * stride) * sizeof(REAL), &memory);
+    REAL *stage = open_stage(bytes + groups * (MOST_ROWS + 1) * sizeof(int16_t), &memory);
     if (!stage) return 0;
+    int16_t *lists = d >= OUTER_ROWS ? (int16_t *)((char *)stage + bytes) : NULL;
     for (ptrdiff_t start = 0; start < n; start += rows) {
         const ptrdiff_t left = n - start < rows ? n - start : rows;
         const ptrdiff_t staged = T(stage_rows)(X + start * d, weight + start, left, d, origin,
                                                (REAL)scale, 1, stride, stage, total);
-        T(outer_products)(stage, staged, stride, d + 1, vectors, sums, width);
+        /* What the first rows are like the others are taken to be. */
+        if (T(outer_products)(stage, staged, stride, d + 1, vectors, sums, width, lists) >
+            MOST_LISTED)
+            lists = NULL;
     }
     free(memory);
     return 1;
@@ -152,7 +279,7 @@ static int T(apply_scatter)(const REAL *X, const double *weight, ptrdiff_t n, pt
                             const REAL *origin, const REAL *Q, ptrdiff_t width, double *total,
                             double *out) {
     const ptrdiff_t stride = ROUND_UP(d, LANES), rows = T(product_rows)(stride);
-    const ptrdiff_t chunk = rows > MOST_ROWS ? rows : MOST_ROWS / rows * rows;
+    const ptrdiff_t chunk = rows > ROWS_OF_PRODUCTS ? rows : ROWS_OF_PRODUCTS / rows * rows;
     void *memory;
     REAL *stage = open_stage((size_t)(rows * (stride + width) + d * width) * sizeof(REAL), &memory);
     if (!stage) return 0;
@@ -202,8 +329,8 @@ static int T(add_columns)(const REAL *X, const double *weight, ptrdiff_t n, ptrd
     if (!first) return 0;
     REAL *second = first + stride, *z = second + stride;
     double sum = 0;
-    for (ptrdiff_t start = 0; start < n; start += MOST_ROWS) {
-        const ptrdiff_t end = n - start < MOST_ROWS ? n : start + MOST_ROWS;
+    for (ptrdiff_t start = 0; start < n; start += ROWS_OF_PRODUCTS) {
+        const ptrdiff_t end = n - start < ROWS_OF_PRODUCTS ? n : start + ROWS_OF_PRODUCTS;
         memset(first, 0, (size_t)(2 * stride) * sizeof(REAL));
         for (ptrdiff_t r = start; r < end; r++) {
             if (!(weight[r] > 0)) continue;
