@@ -181,7 +181,7 @@ def rank_bound(rows):
 def of_moments(moments, k=None, rank=None):
     """The `Spectrum` of `ScatterMoments`."""
     scatter, d = moments.scatter, len(moments.mean)
-    squares, vectors = eigenvectors(scatter, k)
+    squares, vectors = eigenvectors_of_varying(scatter, k)
     noise = d * np.finfo(np.float64).eps
     squares = without_rounding(squares, noise, rank)
     return Spectrum(
@@ -191,6 +191,18 @@ def of_moments(moments, k=None, rank=None):
         np.maximum(np.diagonal(scatter), 0.0),
         moments.weight,
     )
+
+
+def eigenvectors_of_varying(scatter, k=None):
+    """As `eigenvectors`; columns that do not vary, the margins of images say, cost nothing."""
+    varying = np.flatnonzero(np.diagonal(scatter) > 0.0)
+    count = len(scatter) if k is None else k
+    if len(varying) == len(scatter) or count > len(varying):
+        return eigenvectors(scatter, k)
+    squares, some = eigenvectors(np.ascontiguousarray(scatter[np.ix_(varying, varying)]), k)
+    vectors = np.zeros((len(scatter), count))
+    vectors[varying] = some
+    return squares, vectors
 
 
 def eigenvectors(matrix, k=None):
