@@ -48,6 +48,7 @@ from skgen.cluster.linkage import (
 from skgen.statistics import column_moments
 
 EUCLIDEAN = ("euclidean", "l2")
+EARLY_END = "the tree ends before a single cluster; fit with compute_full_tree=True"
 # Numbers of distances to training rows that `predict` holds at a time.
 PREDICTED = 2**22
 
@@ -274,9 +275,7 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
         """
         check_is_fitted(self)
         if len(self.linkage_) < self.n_leaves_ - 1:
-            raise ValueError(
-                "the tree ends before a single cluster; fit with compute_full_tree=True"
-            )
+            raise ValueError(EARLY_END)
         rows, weight = self._rows, self._weight
         if self.metric in EUCLIDEAN:
             points = columns_of(rows)
@@ -297,8 +296,8 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
         """Raise where arguments contradict each other."""
         if (self.n_clusters is None) == (self.distance_threshold is None):
             raise ValueError(
-                "Exactly one of n_clusters and distance_threshold has to be set, and the other needs"
-                f" to be None; n_clusters={self.n_clusters!r},"
+                "Exactly one of n_clusters and distance_threshold has to be set, and the other"
+                f" needs to be None; n_clusters={self.n_clusters!r},"
                 f" distance_threshold={self.distance_threshold!r}."
             )
         if self.distance_threshold is not None and not self.compute_full_tree:
@@ -311,9 +310,8 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
 
     def _fit(self, rows):
         X, n = rows.X, rows.n_rows
-        if self.metric == "precomputed":
-            if X.shape[0] != X.shape[1]:
-                raise ValueError(f"Distance matrix should be square, got matrix of shape {X.shape}")
+        if self.metric == "precomputed" and X.shape[0] != X.shape[1]:
+            raise ValueError(f"Distance matrix should be square, got matrix of shape {X.shape}")
         weight = np.ones(n) if rows.weight is None else rows.weight
         leaves = np.flatnonzero(weight > 0.0)
         if len(leaves) < n:
@@ -398,9 +396,7 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
             tree = closed_tree(tree, n)
         if distance_threshold is not None:
             if len(self.linkage_) < n - 1:
-                raise ValueError(
-                    "the tree ends before a single cluster; fit with compute_full_tree=True"
-                )
+                raise ValueError(EARLY_END)
             return dendrogram.cut_by_height(tree, distance_threshold)
         fewest = n - len(self.linkage_)
         if not fewest <= n_clusters <= n:

@@ -1,7 +1,7 @@
 """Dendrograms: cutting a tree of merges, and how true it is to the distances.
 
-A tree is a linkage matrix (n - 1, 4) as SciPy's: row i merges the nodes in columns 0 and 1, of which
-those below n are leaves, to node n + i, at the height in column 2; column 3 counts leaves.
+A tree is a linkage matrix (n - 1, 4) as SciPy's: row i merges the nodes in columns 0 and 1, of
+which those below n are leaves, to node n + i, at the height in column 2; column 3 counts leaves.
 """
 
 from heapq import heappush, heappushpop
@@ -79,21 +79,21 @@ def leaf_order(tree):
 
 
 def cophenetic_correlation(tree, weight, distances_to_later):
-    """Correlation of distances and cophenetic distances (Sokal and Rohlf 1962) over pairs of leaves.
+    """Correlation of distances and cophenetic distances (Sokal and Rohlf 1962), over pairs of leaves.
 
-    A pair counts as often as its rows: by the product of their weights. `distances_to_later(i, order)`
-    gives distances of leaf order[i] to leaves order[i + 1:].
+    A pair counts as often as its rows: by the product of their weights. `distances_to_later(i,
+    order)` gives distances of leaf order[i] to leaves order[i + 1:].
     """
     order = leaf_order(tree)
     n = len(order)
     place = np.empty(n, dtype=np.intp)
     place[order] = np.arange(n)
     # Leaves of a node stand side by side; between neighbors stands the merge that joins them.
-    gap = joining_heights(tree, place)
+    gap, heights = joining_merges(tree, place), tree[:, 2]
     weight = weight[order]
     sums = np.zeros(6)
     for i in range(n - 1):
-        joined = np.maximum.accumulate(gap[i:])
+        joined = heights[np.maximum.accumulate(gap[i:])]
         found = distances_to_later(i, order)
         pair = weight[i] * weight[i + 1 :]
         sums += (
@@ -102,10 +102,7 @@ def cophenetic_correlation(tree, weight, distances_to_later):
         )  # fmt: skip
     total, first, second, squares, other, product = sums
     variance = squares - first**2 / total, other - second**2 / total
-    if (
-        min(variance[0] / squares if squares else 0.0, variance[1] / other if other else 0.0)
-        < 1e-12
-    ):
+    if not (variance[0] > 1e-12 * squares and variance[1] > 1e-12 * other):
         raise ValueError(
             "the cophenetic correlation is not defined: all distances, or all heights at which rows"
             " are joined, are equal"
@@ -114,19 +111,14 @@ def cophenetic_correlation(tree, weight, distances_to_later):
     return float(np.clip(covariance / np.sqrt(variance[0] * variance[1]), -1.0, 1.0))
 
 
-def joining_heights(tree, place):
-    """For each two neighboring leaves (n - 1,) the height at which they are joined.
-
-    Where heights fall it is the largest within: that of the cophenetic distance.
-    """
+def joining_merges(tree, place):
+    """For each two neighboring leaves (n - 1,) the number of the merge that joins them."""
     n = len(tree) + 1
-    children = tree[:, :2].astype(np.intp)
-    heights = tree[:, 2]
     last = np.append(place, np.zeros(n - 1, dtype=np.intp))
-    gap = np.empty(n - 1)
-    for i, (left, right) in enumerate(children):
+    gap = np.empty(n - 1, dtype=np.intp)
+    for i, (left, right) in enumerate(tree[:, :2].astype(np.intp)):
         # The left part ends where the right begins.
-        gap[last[left]] = heights[i]
+        gap[last[left]] = i
         last[n + i] = last[right]
     return gap
 
