@@ -7,7 +7,7 @@ Tipping and Bishop (1999); Ilin and Raiko (2010) for missing values. The mathema
 """
 
 import warnings
-from dataclasses import replace
+from dataclasses import astuple, replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -33,6 +33,7 @@ from skgen.base import (
     thread_count,
     warn_convergence,
 )
+from skgen.decomposition.pca import count_rows
 from skgen.decomposition.spectrum import SolverOptions, choose_solver, find_spectrum, of_moments
 from skgen.distributions import latent_linear as latent
 from skgen.distributions.missing import holds_nan
@@ -107,7 +108,7 @@ class ProbabilisticPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
     Notes
     -----
     A missing cell is integrated out; that is right where cells are missing at random (Rubin 1976).
-    A row without any observed cell says nothing. With all cells observed and no prior the directions
+    A row without any observed cell says nothing. With all cells observed and no prior, directions
     and variances are those of `PCA`, with the sum of weights as divisor.
 
     References
@@ -245,7 +246,7 @@ class ProbabilisticPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
         with task.restart() as run, one_blas_thread(rows):
             run.begin()
             _, incomplete = self._look(rows, begun=True)
-            self._continue(dict(stream), rows, incomplete)
+            self._continue(restored(stream), rows, incomplete)
             run.end(lambda: {})
         task.end()
         return self
@@ -446,12 +447,14 @@ class ProbabilisticPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
             self.objective_history_, self.lower_bound_ = history, history[-1]
             self.__dict__.pop("_stream", None)
             if keep:
-                self._stream = {"steps": 1, "floor": floor, "scale": scale, "params": params}
+                stream = {"steps": 1, "floor": floor, "scale": scale, "params": params}
                 if incomplete:
                     moments = rows.sum(latent.e_step, model.prepare(params))
-                    self._stream["moments"] = moments.scaled(1.0 / moments.weight)
+                    stream["moments"] = moments.scaled(1.0 / moments.weight)
+                    stream["seen"] = moments.weight
                 else:
-                    self._stream["scatter"] = scatter
+                    stream["scatter"] = scatter
+                self._stream = stored(stream)
         if iterate and not self.converged_ and "callback" not in self.stop_reason_:
             change = history[-1] - history[-2] if len(history) > 1 else np.inf
             warn_convergence(
@@ -471,7 +474,7 @@ class ProbabilisticPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
                 " at least 2 columns"
             )
         if self.n_components is None:
-            return max(min(rows.n_rows, d) - 1, 1)
+            return max(min(count_rows(rows), d) - 1, 1)
         if self.n_components >= d:
             raise ValueError(
                 f"n_components={self.n_components} must be smaller than n_features={d}, for some"
@@ -628,7 +631,7 @@ class ProbabilisticPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
             params = model.m_step(params, per_row.scaled(seen))
         stream["steps"], stream["params"] = steps + 1, params
         self._set_parameters(params, dtype)
-        self._stream = stream
+        self._stream = stored(stream)
         self.n_iter_, self.converged_ = stream["steps"], False
         self.stop_reason_ = f"{stream['steps']} calls of partial_fit so far"
         self.objective_history_ = [*self.objective_history_, float(value)]
@@ -689,6 +692,24 @@ class ProbabilisticPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+# What a stream holds besides numbers and arrays.
+PARTS = {
+    "params": latent.LatentLinear,
+    "moments": latent.LatentMoments,
+    "scatter": ScatterMoments,
+}
+
+
+def stored(stream):
+    """A stream as plain arrays and numbers, which are pickled with the estimator."""
+    return {name: astuple(x) if name in PARTS else x for name, x in stream.items()}
+
+
+def restored(stream):
+    """The stream that `stored` took apart."""
+    return {name: PARTS[name](*x) if name in PARTS else x for name, x in stream.items()}
 
 
 def _imputed_scatter(rows, mean):

@@ -52,8 +52,8 @@ class LatentMoments:
     """Expected sums over rows, about an origin (d,) that is subtracted from x.
 
     weight is sum w of rows, log_norm sum w log p(x). Over the rows in which a column is observed:
-    cells (d,): sum w, latent (d, q (q + 1) / 2): sum w E z z', first (d, q): sum w E z, cross (d, q):
-    sum w y E z, shift (d,): sum w y, square (d,): sum w y^2.
+    cells (d,): sum w, latent (d, q (q + 1) / 2): sum w E z z', first (d, q): sum w E z,
+    cross (d, q): sum w y E z, shift (d,): sum w y, square (d,): sum w y^2.
     """
 
     weight: float
@@ -354,7 +354,8 @@ class OneSum:
 def closed_form(mean, components, variances, total, floor):
     """The maximum of the likelihood, from the q leading eigenvalues of the covariance.
 
-    Its divisor is the weight. Tipping and Bishop (1999), equations 7 and 8: noise = mean of the others, W = U (L - s)^(1/2).
+    Its divisor is the weight. Tipping and Bishop (1999), equations 7 and 8: the noise is the mean
+    of the others, W = U (L - s)^(1/2).
     """
     d, q = components.shape[1], len(components)
     noise = max((total - float(variances.sum())) / (d - q), floor)
