@@ -14,6 +14,7 @@ import numpy as np
 from skgen.base import (
     FitTask,
     Interval,
+    RealNotInt,
     StrOptions,
     admit,
     check_random_state,
@@ -129,7 +130,7 @@ class PCA(PrincipalComponents):
     _parameter_constraints = {
         "n_components": [
             Interval(Integral, 0, None, closed="left"),
-            Interval(Real, 0, 1, closed="neither"),
+            Interval(RealNotInt, 0, 1, closed="neither"),
             StrOptions(set(CHOICES)),
             None,
         ],
@@ -283,7 +284,8 @@ class PCA(PrincipalComponents):
             )
         shape = count_rows(rows), rows.n_features
         task = FitTask(self, X, y, sample_weight, max_iter=1)
-        with task.restart() as run, one_blas_thread(rows):
+        side = rows.n_rows if self.svd_solver == "gram" else 0
+        with task.restart() as run, one_blas_thread(rows, side):
             run.begin()
             count = self._requested_count(shape)
             solver = self._solver(shape, count, not isinstance(rows.X, np.ndarray))
