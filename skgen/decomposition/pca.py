@@ -40,6 +40,8 @@ from skgen.statistics import ScatterMoments, scatter_moments
 
 # Columns beyond which the products of a row are not one piece of work.
 MOST_WORK = 2000
+# Rows that weights can stand for: numbers beyond are no counts.
+MOST_COUNTED = 2**53
 CHOICES = ("mle", "parallel_analysis", "held_out")
 
 
@@ -464,7 +466,7 @@ def count_rows(rows):
     """Rows that the weights stand for, or rows of positive weight where these are more."""
     if rows.weight is None:
         return rows.n_rows
-    return max(int(np.count_nonzero(rows.weight)), int(rows.weight_sum))
+    return max(int(np.count_nonzero(rows.weight)), int(min(rows.weight_sum, MOST_COUNTED)))
 
 
 def part_of(rows, places):

@@ -51,7 +51,8 @@ class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Est
     def _project(self, X):
         with np.errstate(over="ignore", invalid="ignore"):
             Z = self._coordinates(X)
-        if not np.isfinite(np.add.reduce(Z, axis=None)) and not np.isfinite(Z).all():
+            finite = np.isfinite(np.add.reduce(Z, axis=None)) or np.isfinite(Z).all()
+        if not finite:
             raise ValueError(
                 f"coordinates of X overflow {Z.dtype}: X has values too large; divide X by a"
                 " constant, as in fit"
