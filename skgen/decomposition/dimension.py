@@ -18,7 +18,6 @@ import numpy as np
 from scipy import linalg, sparse
 from scipy.special import gammaln
 
-from skgen.seeding import order_rows
 from skgen.statistics import BlockSums, ScatterMoments
 
 # Spectra of noise that are drawn, and the quantile of theirs that a component must exceed.
@@ -105,20 +104,26 @@ def rank_above_noise(squares, column_squares, weight, random_state):
     return (int(below[0]) if len(below) else len(squares)), noise
 
 
-def best_held_out_rank(folds, most, n_columns):
+def best_held_out_rank(pairs, most, n_columns):
     """The rank in [1, most] of largest held-out log likelihood per row, and that of every rank.
 
-    `folds` are `ScatterMoments` of the rows of each; columns that they leave out of `n_columns` are
-    constant.
+    `pairs` are the `ScatterMoments` of training and of held-out rows; columns that they leave out
+    of `n_columns` are constant.
     """
-    likelihood = np.zeros(most + 1)
+    likelihood, weight = np.zeros(most + 1), 0.0
+    for training, held_out in pairs:
+        if held_out.weight > 0.0 and training.weight > 0.0:
+            likelihood += held_out_likelihoods(training, held_out, most, n_columns)
+            weight += held_out.weight
+    likelihood /= max(weight, np.finfo(float).tiny)
+    return int(np.argmax(likelihood[1:])) + 1, likelihood
+
+
+def each_held_out(folds):
+    """Pairs of `ScatterMoments`: those of all folds but one, and of that one."""
     for number, held_out in enumerate(folds):
-        training = merged(fold for other, fold in enumerate(folds) if other != number)
-        if not held_out.weight > 0.0 or not training.weight > 0.0:
-            continue
-        likelihood += held_out_likelihoods(training, held_out, most, n_columns)
-    likelihood /= sum(fold.weight for fold in folds)
-    return int(np.argmax(likelihood[1:])) + 1 if most else 0, likelihood
+        others = [fold for other, fold in enumerate(folds) if other != number]
+        yield merged(others), held_out
 
 
 def merged(moments):
@@ -141,8 +146,9 @@ def held_out_likelihoods(training, held_out, most, n_columns):
     q = np.arange(most + 1)
     before = np.append(0.0, np.cumsum(values[:most]))
     noise = (values.sum() - before) / np.maximum(d - q, 1)
-    # Where rows leave no noise, a density would be infinite: as little as rounding makes.
+    # Where training rows leave no noise there is no density of other rows.
     floor = np.finfo(float).eps * d * max(values[0], np.finfo(float).tiny)
+    degenerate = (noise <= floor) & (q < d) & (q > 0)
     noise = np.maximum(noise, floor)
     kept = np.maximum(values[:most], floor)
     explained = np.append(0.0, np.cumsum(np.log(kept) + along[:most] / kept))
@@ -150,18 +156,30 @@ def held_out_likelihoods(training, held_out, most, n_columns):
     total = (
         d * LOG_TWO_PI + explained + np.where(q < d, (d - q) * np.log(noise) + rest / noise, 0.0)
     )
-    return -0.5 * held_out.weight * total
+    return np.where(degenerate, -np.inf, -0.5 * held_out.weight * total)
 
 
-def deal_folds(rows, n_folds, random_state):
-    """The fold (n,) of every row: equal rows share one, and the order of rows does not matter."""
-    order = order_rows(rows)
-    number = np.zeros(order.order.size, dtype=np.intp)
-    number[order.first] = 1
-    dealt = random_state.permutation(order.n_distinct) % n_folds
-    fold = np.zeros(rows.n_rows, dtype=np.int32)
-    fold[order.order] = dealt[np.cumsum(number) - 1]
-    return fold
+def deal_folds(rows, n_folds, seed):
+    """The fold (n,) of every row, from its values alone: copies share one, wherever they stand."""
+    factors = np.random.default_rng(seed).integers(2**63, size=rows.n_features, dtype=np.uint64)
+    hashed = rows.map(_hashed, 2 * factors + 1, np.empty(rows.n_rows, dtype=np.uint64))
+    return (hashed % np.uint64(n_folds)).astype(np.int32)
+
+
+def _hashed(block, factors):
+    X = block.X
+    if sparse.issparse(X):
+        # Zeros add nothing, whether they are stored or not.
+        bits = (X.data.astype(np.float64) + 0.0).view(np.uint64) * factors[X.indices]
+        total = np.append(np.uint64(0), np.cumsum(bits, dtype=np.uint64))
+        value = total[X.indptr[1:]] - total[X.indptr[:-1]]
+    else:
+        bits = (X.astype(np.float64) + 0.0).view(np.uint64)
+        value = (bits * factors).sum(axis=1, dtype=np.uint64)
+    # The finalizer of splitmix64 (Steele, Lea and Flood 2014).
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        value = (value ^ (value >> np.uint64(shift))) * np.uint64(factor)
+    return value ^ (value >> np.uint64(31))
 
 
 def fold_moments(rows, fold_of_row, n_folds):

@@ -21,8 +21,9 @@ from skgen.base import (
     require_finite,
     thread_count,
 )
+from skgen.decomposition.pca import count_rows
 from skgen.decomposition.projection import PrincipalComponents
-from skgen.decomposition.spectrum import fixed_signs, reduced, without_rounding
+from skgen.decomposition.spectrum import cleared, reduced
 from skgen.rows import Rows
 from skgen.statistics import ColumnMoments, column_moments
 
@@ -203,7 +204,7 @@ class IncrementalPCA(PrincipalComponents):
                 "X has values too large: the sum of their squares overflows float64; divide X by a"
                 " constant, or remove its outliers"
             )
-        root, n_rows = centered_rows(rows, moments.mean), rows.n_rows
+        root, n_rows = centered_rows(rows, moments.mean), count_rows(rows)
         if kept is not None:
             before = kept.moments
             share = before.weight * moments.weight / (before.weight + moments.weight)
@@ -212,11 +213,14 @@ class IncrementalPCA(PrincipalComponents):
             before = ColumnMoments(before.weight, before.mean.copy(), before.square.copy())
             moments, n_rows = before.merge(moments), n_rows + kept.n_rows
         _, sizes, components = linalg.svd(reduced(root), full_matrices=False, check_finite=False)
-        return Kept(moments, sizes[:k], fixed_signs(components[:k]), n_rows)
+        share = (max(n_rows, rows.n_features) * np.finfo(np.float64).eps) ** 2
+        rank = min(n_rows, rows.n_features)
+        spectrum = cleared(moments, components, sizes**2, moments.square, share, k, rank)
+        return Kept(moments, np.sqrt(spectrum.squares), spectrum.components, n_rows)
 
     def _check_count(self, kept, rows):
         """The number of components to keep."""
-        n, d, k = rows.n_rows, rows.n_features, self.n_components
+        n, d, k = count_rows(rows), rows.n_features, self.n_components
         if k is not None and k > d:
             raise ValueError(
                 f"n_components={k} invalid for n_features={d}, need more rows than columns for"
@@ -240,7 +244,7 @@ class IncrementalPCA(PrincipalComponents):
         """Write the fitted attributes."""
         moments, k = kept.moments, len(kept.components)
         noise = max(kept.n_rows, moments.mean.size) * np.finfo(np.float64).eps
-        squares = without_rounding(kept.sizes**2, noise**2)
+        squares = kept.sizes**2
         total, divisor = float(moments.square.sum()), moments.weight - 1.0
         rest = min(kept.n_rows, moments.mean.size) - k
         left = total - squares.sum()

@@ -5,6 +5,7 @@
 Pearson (1901); Hotelling (1933).
 """
 
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -18,6 +19,7 @@ from skgen.base import (
     fit_context,
     one_blas_thread,
     require_finite,
+    split_folds,
     thread_count,
     warn_convergence,
 )
@@ -72,8 +74,8 @@ class PCA(PrincipalComponents):
     power_iteration_normalizer : {"auto", "QR", "LU", "none"}, default="auto"
     random_state : int, RandomState or None, default=None
         Start of the truncated solvers; draws of "parallel_analysis"; folds of "held_out".
-    cv : int, default=5
-        Folds of "held_out". Equal rows share a fold.
+    cv : int, splitter or iterable, default=5
+        Folds of "held_out". A number deals rows by their values: equal rows share a fold.
     n_jobs : int, default=None
         Threads; None uses all cores. The result does not depend on it.
 
@@ -138,7 +140,7 @@ class PCA(PrincipalComponents):
         "n_oversamples": [Interval(Integral, 1, None, closed="left")],
         "power_iteration_normalizer": [StrOptions({"auto", "QR", "LU", "none"})],
         "random_state": ["random_state"],
-        "cv": [Interval(Integral, 2, None, closed="left")],
+        "cv": [Interval(Integral, 2, None, closed="left"), "cv_object"],
         "n_jobs": [None, Integral],
     }
 
@@ -210,9 +212,11 @@ class PCA(PrincipalComponents):
     def partial_fit(self, X, y=None, sample_weight=None):
         """Add rows: the result is that of `fit` on all rows so far, whatever the batches.
 
-        Kept are the mean and the scatter matrix (d, d) of the rows, float64; they are merged
-        exactly. The components are those of "covariance_eigh". Until there are `n_components` rows
-        there are as many components as rows; until weights sum to more than one, no variances.
+        Kept are the mean and the scatter matrix (d, d) of the rows, float64 (of every fold, for
+        "held_out"); they are merged exactly. The solver is "covariance_eigh" whatever `svd_solver`
+        says. Until there are `n_components` rows there are as many components as rows; until
+        weights sum to more than one, no variances. `fit` keeps no scatter matrix: the first call
+        after it begins anew, with a warning.
 
         Parameters
         ----------
@@ -224,29 +228,40 @@ class PCA(PrincipalComponents):
         -------
         self : PCA
         """
-        before = getattr(self, "_moments", None)
-        self._check_streamed(before)
+        before = getattr(self, "_folds", None)
+        if before is None and hasattr(self, "components_"):
+            warnings.warn(
+                "partial_fit begins anew: fit keeps no scatter matrix that rows could be added to",
+                UserWarning,
+                stacklevel=3,
+            )
+        held_out = self.n_components == "held_out"
+        if held_out and not isinstance(self.cv, Integral):
+            raise ValueError(
+                f"partial_fit deals rows to a number of folds; cv={self.cv!r} must be an int"
+            )
         rows = self._admit(X, sample_weight, reset=before is None, min_rows=1)
         task = FitTask(self, X, y, sample_weight, max_iter=1)
         with task.restart() as run, one_blas_thread(rows):
             run.begin()
-            moments, n_rows = scatter_moments(rows), rows.n_rows
-            self._require_finite(rows, moments.scatter, moments.mean)
+            folds = self._fold_moments(rows) if held_out else [scatter_moments(rows)]
+            for fold in folds:
+                self._require_finite(rows, fold.mean, fold.scatter)
+            n_rows, dtype = count_rows(rows), rows.dtype
             if before is not None:
-                moments, n_rows = dimension.merged([before, moments]), n_rows + self.n_samples_
-            shape, dtype = (n_rows, rows.n_features), rows.dtype
-            if before is not None:
-                dtype = self.components_.dtype
+                folds = [dimension.merged(pair) for pair in zip(before, folds, strict=True)]
+                n_rows, dtype = n_rows + self._n_rows, self.components_.dtype
+            moments = dimension.merged(folds)
             self._fit_svd_solver = "covariance_eigh"
-            spectrum = of_moments(moments, rank=max(min(n_rows - 1, rows.n_features), 0))
-            count = self.n_components
-            if isinstance(count, Integral):
-                self._check_count(count, (max(n_rows, count), rows.n_features))
-            elif count is not None:
-                count = self._chosen_count(spectrum, rows, shape)
-            count = min(*shape) if count is None else min(count, *shape)
-            self._set_fitted(spectrum, count, shape, dtype)
-            self._moments = moments
+            d = rows.n_features
+            everything = min(n_rows, d)
+            if isinstance(self.n_components, Integral):
+                self._check_count(int(self.n_components), (max(n_rows, int(self.n_components)), d))
+            spectrum = of_moments(moments, everything, max(min(n_rows - 1, d), 0))
+            count = self._count_of(spectrum, rows, folds)
+            self._set_fitted(spectrum, min(count, everything), everything, dtype)
+            self.n_samples_ = rows.n_rows + (0 if before is None else self.n_samples_)
+            self._folds, self._n_rows = folds, n_rows
             run.end(lambda: {})
         task.end()
         return self
@@ -256,24 +271,6 @@ class PCA(PrincipalComponents):
         """The solver that was used."""
         return self._fit_svd_solver
 
-    def _check_streamed(self, before):
-        """Raise where batches cannot be added up."""
-        if self.svd_solver not in ("auto", "covariance_eigh"):
-            raise ValueError(
-                f"partial_fit keeps a covariance matrix; svd_solver={self.svd_solver!r} must be"
-                " 'auto' or 'covariance_eigh'"
-            )
-        if self.n_components == "held_out":
-            raise ValueError(
-                "partial_fit keeps no rows to hold out; n_components='held_out' must be a number,"
-                " a share, 'mle' or 'parallel_analysis'"
-            )
-        if before is None and hasattr(self, "components_"):
-            raise ValueError(
-                "partial_fit cannot add rows to what fit found, because fit keeps no scatter matrix;"
-                " give all rows to partial_fit of a clone"
-            )
-
     def _fit(self, X, y, sample_weight):
         """Fit; returns the rows."""
         rows = self._admit(X, sample_weight, reset=True, min_rows=2)
@@ -282,12 +279,12 @@ class PCA(PrincipalComponents):
                 f"sample_weight sums to {rows.weight_sum:.3g}, but variances of fewer than two rows"
                 " are not defined: a weight is a number of rows; multiply the weights by a constant"
             )
-        shape = rows.X.shape
+        shape = count_rows(rows), rows.n_features
         task = FitTask(self, X, y, sample_weight, max_iter=1)
         with task.restart() as run, one_blas_thread(rows):
             run.begin()
             count = self._requested_count(shape)
-            solver = self._solver(rows, count)
+            solver = self._solver(shape, count, not isinstance(rows.X, np.ndarray))
             self._fit_svd_solver = solver
             options = SolverOptions(
                 check_random_state(self.random_state),
@@ -296,12 +293,14 @@ class PCA(PrincipalComponents):
                 self.iterated_power,
                 self.power_iteration_normalizer,
             )
-            with np.errstate(over="ignore", invalid="ignore"):
-                spectrum = find_spectrum(rows, solver, count, options)
-            self._require_finite(rows, spectrum.squares, spectrum.mean, spectrum.column_squares)
+            spectrum = find_spectrum(
+                rows, solver, min(shape) if count is None else count, options,
+                lambda *results: self._require_finite(rows, *results),
+            )  # fmt: skip
             if count is None:
-                count = self._chosen_count(spectrum, rows, shape)
-            self._set_fitted(spectrum, count, shape, rows.dtype)
+                count = self._count_of(spectrum, rows)
+            self._set_fitted(spectrum, count, min(shape), rows.dtype)
+            self.n_samples_ = rows.n_rows
             run.end(lambda: {})
         if not spectrum.converged:
             warn_convergence(
@@ -310,7 +309,7 @@ class PCA(PrincipalComponents):
                 " components have nearly the same variance as the last; change n_components,"
                 " increase tol, or choose svd_solver='covariance_eigh'."
             )
-        self.__dict__.pop("_moments", None)
+        self.__dict__.pop("_folds", None)
         task.end()
         return rows
 
@@ -346,16 +345,16 @@ class PCA(PrincipalComponents):
             return min(shape) - 1 if self.svd_solver == "arpack" else min(shape)
         return int(self.n_components) if isinstance(self.n_components, Integral) else None
 
-    def _solver(self, rows, count):
+    def _solver(self, shape, count, is_sparse):
         """The name of the solver, which must suit the number of components."""
-        shape, solver = rows.X.shape, self.svd_solver
+        solver = self.svd_solver
         if self.n_components == "mle" and shape[0] < shape[1]:
             raise ValueError("n_components='mle' is only supported if n_samples >= n_features")
         if solver == "auto":
             if count is not None:
                 self._check_count(count, shape)
             asked = None if self.n_components is None else count
-            solver = choose_solver(*shape, asked, not isinstance(rows.X, np.ndarray))
+            solver = choose_solver(*shape, asked, is_sparse)
         if count is None and solver in TRUNCATED:
             kind = "a string" if isinstance(self.n_components, str) else "a share"
             raise ValueError(
@@ -379,61 +378,91 @@ class PCA(PrincipalComponents):
                 f" n_features)={min(shape)} with svd_solver={solver!r}"
             )
 
-    def _chosen_count(self, spectrum, rows, shape):
-        """The number of components that `n_components` chooses by the spectrum."""
+    def _count_of(self, spectrum, rows, folds=None):
+        """The number of components, where it takes the whole spectrum to know it."""
         squares, weight = spectrum.squares, spectrum.weight
+        if self.n_components is None:
+            return len(squares)
+        if isinstance(self.n_components, Integral):
+            return int(self.n_components)
         if self.n_components == "mle":
-            return dimension.likeliest_rank(squares / (weight - 1.0), weight)
-        stream = check_random_state(self.random_state)
+            return dimension.likeliest_rank(squares, weight)
         if self.n_components == "parallel_analysis":
+            stream = check_random_state(self.random_state)
             count, noise = dimension.rank_above_noise(
                 squares, spectrum.column_squares, weight, stream
             )
-            self.noise_thresholds_ = (noise / (weight - 1.0)).astype(rows.dtype)
-            return self._at_least_one(count)
+            divisor = max(weight - 1.0, np.finfo(float).tiny)
+            self.noise_thresholds_ = (noise / divisor).astype(rows.dtype)
+            if count == 0:
+                warn_convergence(
+                    "n_components='parallel_analysis' found no component with more variance than"
+                    " noise has; one is kept"
+                )
+            return max(count, 1)
         if self.n_components == "held_out":
-            return self._held_out_count(spectrum, rows, stream)
+            return self._held_out_count(spectrum, rows, folds)
         return dimension.fraction_rank(squares, spectrum.total, self.n_components)
 
-    def _at_least_one(self, count):
-        if count == 0:
-            warn_convergence(
-                f"n_components={self.n_components!r} found no component with more variance than"
-                " noise has; one is kept"
-            )
-        return max(count, 1)
-
-    def _held_out_count(self, spectrum, rows, stream):
-        fold = dimension.deal_folds(rows, self.cv, stream)
-        d = rows.n_features
-        if d > rows.n_rows:
+    def _held_out_count(self, spectrum, rows, folds):
+        d, most = rows.n_features, len(spectrum.squares)
+        if folds is None and d > rows.n_rows:
             # Nothing varies outside the span of the rows.
-            kept = spectrum.squares > 0.0
-            z = (rows.X @ spectrum.components[kept].T) - spectrum.mean @ spectrum.components[kept].T
-            rows = Rows(np.ascontiguousarray(z), rows.weight, n_threads=rows.n_threads)
-        folds = dimension.fold_moments(rows, fold, self.cv)
-        most = min(rows.n_features, d, min(int((fold != i).sum()) for i in range(self.cv)) - 1)
-        count, self.held_out_scores_ = dimension.best_held_out_rank(folds, max(most, 1), d)
+            kept = spectrum.components[spectrum.squares > 0.0]
+            z = np.ascontiguousarray(rows.X @ kept.T - spectrum.mean @ kept.T)
+            values = Rows(z, rows.weight, n_threads=rows.n_threads)
+        else:
+            values = rows
+        if folds is None and not isinstance(self.cv, Integral):
+            pairs = []
+            for places in split_folds(self.cv, rows.X, None, self.random_state):
+                pairs.append([scatter_moments(part_of(values, chosen)) for chosen in places])
+        else:
+            folds = self._fold_moments(rows, values) if folds is None else folds
+            pairs = list(dimension.each_held_out(folds))
+        smallest = min((training.weight for training, _ in pairs), default=2.0)
+        most = max(min(most, values.n_features, int(smallest) - 1), 1)
+        count, self.held_out_scores_ = dimension.best_held_out_rank(pairs, most, d)
         return count
 
-    def _set_fitted(self, spectrum, count, shape, dtype):
-        """Write the fitted attributes."""
+    def _fold_moments(self, rows, values=None):
+        """`ScatterMoments` of every fold of the rows, or of other `values` in their place."""
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        if isinstance(self.random_state, np.random.RandomState):
+            # One seed for all calls, or copies would change their fold.
+            seed = self.__dict__.setdefault("_fold_seed", seed)
+        fold = dimension.deal_folds(rows, int(self.cv), seed)
+        return dimension.fold_moments(rows if values is None else values, fold, int(self.cv))
+
+    def _set_fitted(self, spectrum, count, everything, dtype):
+        """Write the fitted attributes: `count` of `everything` components there are."""
         divisor = max(spectrum.weight - 1.0, 0.0)
-        squares = spectrum.squares
-        kept = squares[:count]
-        total = spectrum.total
-        variances = kept / divisor if divisor > 0.0 else np.zeros(count)
-        rest = min(shape) - count
-        if len(squares) >= min(shape):
-            left = squares[count : min(shape)].sum()
+        kept, total, rest = spectrum.squares[:count], spectrum.total, everything - count
+        if len(spectrum.squares) >= everything:
+            left = spectrum.squares[count:].sum()
         else:
             left = total - kept.sum()
-            left = left if left > total * max(shape) * np.finfo(np.float64).eps else 0.0
+            noise = len(spectrum.mean) * np.finfo(np.float64).eps
+            left = left if left > total * noise else 0.0
+        variances = kept / divisor if divisor > 0.0 else np.zeros(count)
+        noise = left / divisor / rest if rest and divisor > 0.0 else 0.0
         self.components_ = np.ascontiguousarray(spectrum.components[:count], dtype=dtype)
         self.explained_variance_ = variances.astype(dtype)
         self.explained_variance_ratio_ = (kept / total if total > 0.0 else 0.0 * kept).astype(dtype)
         self.singular_values_ = np.sqrt(kept).astype(dtype)
         self.mean_ = spectrum.mean.astype(dtype)
-        self.noise_variance_ = dtype.type(left / divisor / rest if rest and divisor > 0.0 else 0.0)
+        self.noise_variance_ = dtype.type(noise)
         self.n_components_ = int(count)
-        self.n_samples_ = int(shape[0])
+
+
+def count_rows(rows):
+    """Rows that the weights stand for, or rows of positive weight where these are more."""
+    if rows.weight is None:
+        return rows.n_rows
+    return max(int(np.count_nonzero(rows.weight)), int(rows.weight_sum))
+
+
+def part_of(rows, places):
+    """Some rows, in any order."""
+    weight = None if rows.weight is None else rows.weight[places]
+    return Rows(rows.take(places), weight, n_threads=rows.n_threads)

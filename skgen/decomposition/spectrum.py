@@ -112,27 +112,29 @@ def choose_solver(n, d, n_components, is_sparse):
     return "randomized" if some else "full"
 
 
-def find_spectrum(rows, solver, k, options):
-    """The `Spectrum` of rows whose cells are finite; `k` components, or all where it is None.
+def find_spectrum(rows, solver, k, options, check):
+    """The `Spectrum` of rows, k components.
 
-    `options` are the `SolverOptions` of truncated solvers.
+    `options` are the `SolverOptions` of truncated solvers; ``check(*arrays)`` raises where results
+    of a reading of the rows are not finite.
     """
     factor = 1.0
     if solver == "covariance_eigh":
         scatter = scatter_moments(rows)
+        check(scatter.mean, scatter.scatter)
         if ordinary(float(np.diagonal(scatter.scatter).max(initial=0.0)) / scatter.weight):
             return of_moments(scatter, k, rank_bound(rows))
     moments = near_column_moments(rows)
+    check(moments.mean, moments.square)
     if not ordinary(float(moments.square.max(initial=0.0)) / moments.weight, rows.dtype):
         # Squares would underflow or overflow; a power of two changes no digit.
-        exact = column_moments(rows)
-        factor = size_of(rows, exact.mean)
+        factor = size_of(rows, column_moments(rows).mean)
         rows = rows.with_values(rows.X * rows.dtype.type(factor))
         moments = column_moments(rows)
     if solver == "covariance_eigh":
         spectrum = of_moments(scatter_moments(rows), k, rank_bound(rows))
     elif solver == "full" and not (sparse.issparse(rows.X) and rows.n_rows < rows.n_features):
-        spectrum = of_root(rows, moments)
+        spectrum = of_root(rows, moments, k)
     elif solver in COMPLETE:
         spectrum = of_inner_products(rows, moments, k)
     else:
@@ -178,19 +180,52 @@ def rank_bound(rows):
 # The scatter matrix itself
 
 
-def of_moments(moments, k=None, rank=None):
-    """The `Spectrum` of `ScatterMoments`."""
-    scatter, d = moments.scatter, len(moments.mean)
-    squares, vectors = eigenvectors(scatter, k)
-    noise = d * np.finfo(np.float64).eps
-    squares = without_rounding(squares, noise, rank)
+def of_moments(moments, k, rank):
+    """The `Spectrum`, k components, of `ScatterMoments` of so large a rank at most."""
+    squares, vectors = eigenvectors_of_varying(moments.scatter, k)
+    share = len(moments.mean) * np.finfo(np.float64).eps
+    diagonal = np.maximum(np.diagonal(moments.scatter), 0.0)
+    return cleared(moments, vectors.T, squares, diagonal, share, k, rank)
+
+
+def cleared(moments, components, squares, column_squares, share, k, rank):
+    """The `Spectrum` without what rounding alone may have made.
+
+    Eigenvalues that are no larger than `share` of the largest, or beyond the `rank` that there can
+    be, are 0. Directions without variance are completed to k in a way that depends on the others
+    alone.
+    """
+    squares = np.maximum(squares, 0.0)
+    found = int(np.count_nonzero(squares > share * squares.max(initial=0.0)))
+    found = min(found, k, rank)
+    components = fixed_signs(components[:found])
+    if found < k:
+        components = np.vstack([components, fixed_signs(completion(components, k - found))])
     return Spectrum(
         moments.mean,
-        fixed_signs(vectors.T),
-        squares,
-        np.maximum(np.diagonal(scatter), 0.0),
+        components,
+        np.append(squares[:found], np.zeros(k - found)),
+        column_squares,
         moments.weight,
     )
+
+
+def completion(components, count):
+    """Orthonormal directions (count, d) beside orthonormal components (m, d)."""
+    start = np.random.default_rng(0).normal(size=(components.shape[1], count))
+    return orthonormal(start, components.T).T
+
+
+def eigenvectors_of_varying(scatter, k=None):
+    """As `eigenvectors`; columns that do not vary, the margins of images say, cost nothing."""
+    varying = np.flatnonzero(np.diagonal(scatter) > 0.0)
+    count = len(scatter) if k is None else k
+    if len(varying) == len(scatter) or count > len(varying):
+        return eigenvectors(scatter, k)
+    squares, some = eigenvectors(np.ascontiguousarray(scatter[np.ix_(varying, varying)]), k)
+    vectors = np.zeros((len(scatter), count))
+    vectors[varying] = some
+    return squares, vectors
 
 
 def eigenvectors(matrix, k=None):
@@ -206,16 +241,6 @@ def eigenvectors(matrix, k=None):
         )
     values, vectors = values[::-1], vectors[:, ::-1]
     return (values, vectors) if k is None else (values[:k], vectors[:, :k])
-
-
-def without_rounding(squares, share, rank=None):
-    """Eigenvalues with those set to 0 that are no larger than `share` of the largest, or beyond
-    the rank that there can be."""
-    squares = np.maximum(squares, 0.0)
-    squares[squares <= share * squares.max(initial=0.0)] = 0.0
-    if rank is not None:
-        squares[rank:] = 0.0
-    return squares
 
 
 def fixed_signs(components):
@@ -235,31 +260,12 @@ def fixed_signs(components):
 # Its root
 
 
-def of_root(rows, moments):
-    """All components, from singular values of the centered rows."""
+def of_root(rows, moments, k):
+    """From singular values of the centered rows."""
     root = rows.sum(_root, moments.mean).rows
     _, sizes, components = linalg.svd(root, full_matrices=False, check_finite=False)
-    share = max(rows.n_rows, rows.n_features) * np.finfo(np.float64).eps
-    k = min(rows.n_rows, rows.n_features)
-    components, sizes = components[:k], sizes[:k]
-    if len(sizes) < k:
-        # Rows of weight 0 count as rows, and have no direction.
-        components = completed(components, k)
-        sizes = np.append(sizes, np.zeros(k - len(sizes)))
-    return Spectrum(
-        moments.mean,
-        fixed_signs(components),
-        without_rounding(sizes**2, share**2, rank_bound(rows)),
-        moments.square,
-        moments.weight,
-    )
-
-
-def completed(components, k):
-    """Orthonormal components with others appended, k in all."""
-    missing = k - len(components)
-    start = np.random.default_rng(0).normal(size=(components.shape[1], missing))
-    return np.vstack([components, orthonormal(start, components.T).T])
+    share = (max(rows.n_rows, rows.n_features) * np.finfo(np.float64).eps) ** 2
+    return cleared(moments, components, sizes**2, moments.square, share, k, rank_bound(rows))
 
 
 @dataclass(slots=True)
@@ -306,16 +312,15 @@ def of_inner_products(rows, moments, k):
         offset = rows.map(_times, moments.mean[:, None], np.empty((n, 1)))[:, 0]
         gram -= offset[:, None] + offset - float(moments.mean @ moments.mean)
     gram *= root[:, None] * root
-    count = min(n, d) if k is None else k
-    squares, left = eigenvectors(0.5 * (gram + gram.T), count)
+    squares, left = eigenvectors(0.5 * (gram + gram.T), min(n, k))
     share = max(n, 2) * np.finfo(np.float64).eps
-    squares = without_rounding(squares, share, rank_bound(rows))
-    found = int(np.count_nonzero(squares))
+    found = int(np.count_nonzero(squares > share * squares.max(initial=0.0)))
+    found = min(found, rank_bound(rows))
     left = left[:, :found] * root[:, None]
     right = rows.sum(_returned, left).sums - np.multiply.outer(moments.mean, left.sum(axis=0))
     # Rounding of the small ones is cleared by one more look at the rows.
     basis = orthonormal(right, np.zeros((d, 0)))
-    return rotated(rows, moments, basis, count)
+    return rotated(rows, moments, basis, k)
 
 
 def _inner_products(block, params):
@@ -459,7 +464,7 @@ def arpack(product, rows, k, options):
 def rotated(rows, moments, basis, k):
     """The `Spectrum`, k components, within the span of an orthonormal basis (d, m).
 
-    The variances have the digits of the rows. Where m < k nothing varies outside the basis.
+    The variances have the digits of the rows.
     """
     m = basis.shape[1]
     if sparse.issparse(rows.X):
@@ -468,18 +473,9 @@ def rotated(rows, moments, basis, k):
         origin = np.ascontiguousarray(moments.mean, dtype=rows.dtype)
         inner = rows.sum(_projected, (padded(basis, rows.dtype), m, origin)).sums
     squares, rotation = eigenvectors(0.5 * (inner + inner.T))
-    components, squares = (basis @ rotation).T[:k], squares[:k]
-    if m < k:
-        components = completed(components, k)
-        squares = np.append(squares, np.zeros(k - m))
     share = max(rows.n_rows, rows.n_features) * np.finfo(np.float64).eps
-    return Spectrum(
-        moments.mean,
-        fixed_signs(components),
-        without_rounding(squares, share, rank_bound(rows)),
-        moments.square,
-        moments.weight,
-    )
+    components = (basis @ rotation).T
+    return cleared(moments, components, squares, moments.square, share, k, rank_bound(rows))
 
 
 def _projected(block, params):

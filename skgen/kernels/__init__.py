@@ -18,6 +18,7 @@ FAMILIES = (
     "gaussian",
     "missing",
     "linear",
+    "linkage",
     "sparse_linear",
     "perceptron",
     "coordinate",

@@ -1,9 +1,9 @@
 """Leading eigenvectors of a large symmetric matrix that is known by its products with vectors.
 
 Block Lanczos with complete orthogonalization and thick restarts (Golub and Underwood 1977;
-Stathopoulos and Saad 1998): the basis grows by the residuals of the leading Ritz vectors, which span
-what the next block Krylov vectors would, and is cut back to the leading Ritz vectors when it has
-become too large.
+Stathopoulos and Saad 1998): the basis grows by the residuals of the leading Ritz vectors, which
+span what the next block Krylov vectors would, and is cut back to the leading Ritz vectors when it
+has become too large.
 """
 
 from dataclasses import dataclass
@@ -101,8 +101,9 @@ def orthonormal(vectors, basis):
         vectors = vectors[:, norms > 0.0] / norms[norms > 0.0]
         vectors -= basis @ (basis.T @ vectors)
         # An eigenbasis of the Gram matrix leaves out dependent directions; what it lacks in
-        # orthogonality the second time adds.
+        # orthogonality the second time adds. Turned back, so that rounding turns nothing.
         sizes, rotation = np.linalg.eigh(vectors.T @ vectors)
         new = sizes > NOTHING_NEW
-        vectors = vectors @ (rotation[:, new] / np.sqrt(sizes[new]))
+        scaled = rotation[:, new] / np.sqrt(sizes[new])
+        vectors = vectors @ (scaled @ rotation.T if new.all() else scaled)
     return vectors
