@@ -212,7 +212,7 @@ def fitted_rows(estimator, attribute):
         rows = getattr(estimator, name, None)
         if rows is not None:
             return check_array(
-                np.atleast_1d(rows), dtype=np.float64, input_name=f"{name} of estimator"
+                np.atleast_2d(rows), dtype=np.float64, input_name=f"{name} of estimator"
             )
     raise TypeError(
         f"estimator must have {' or '.join(names)}, but is {described(estimator)}; give attribute,"
