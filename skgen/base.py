@@ -27,8 +27,20 @@ from sklearn.base import (
     clone,
 )
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.metrics.pairwise import (
+    _VALID_METRICS,
+    paired_distances,
+    pairwise_distances,
+    pairwise_distances_chunked,
+)
 from sklearn.utils import check_random_state, compute_class_weight
-from sklearn.utils._param_validation import Hidden, Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Hidden,
+    Interval,
+    StrOptions,
+    validate_params,
+)
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -36,6 +48,7 @@ from sklearn.utils.validation import (
     check_array,
     check_consistent_length,
     check_is_fitted,
+    check_memory,
     column_or_1d,
     validate_data,
 )
@@ -53,6 +66,7 @@ except ImportError:  # scikit-learn 1.8
 
 
 __all__ = [
+    "VALID_METRICS",
     "CallbackSupportMixin",
     "ClassNamePrefixFeaturesOutMixin",
     "ClassifierMixin",
@@ -61,6 +75,7 @@ __all__ = [
     "DensityMixin",
     "Estimator",
     "FitTask",
+    "HasMethods",
     "Hidden",
     "Interval",
     "NotFittedError",
@@ -74,6 +89,7 @@ __all__ = [
     "check_array",
     "check_consistent_length",
     "check_is_fitted",
+    "check_memory",
     "check_partial_labels",
     "check_random_state",
     "check_weight",
@@ -82,6 +98,9 @@ __all__ = [
     "collected_warnings",
     "fit_context",
     "one_blas_thread",
+    "paired_distances",
+    "pairwise_distances",
+    "pairwise_distances_chunked",
     "random_streams",
     "require_finite",
     "split_folds",
@@ -91,6 +110,7 @@ __all__ = [
     "warn_convergence",
 ]
 
+VALID_METRICS = frozenset(_VALID_METRICS)
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 # Sums of smaller weights have inverses that overflow.
 SMALLEST_WEIGHT = 1e-290
