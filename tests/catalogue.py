@@ -96,11 +96,23 @@ class Entry:
     rotates: bool = True
     # Attributes indexed by group, that a relabeling permutes.
     grouped: tuple = ()
+    # Whether rows belong to groups; otherwise they get coordinates.
+    groups: bool = True
+    # Whether groups are numbered by more than the order of rows, and training rows get the labels
+    # that `predict` gives them.
+    named: bool = True
+    consistent: bool = True
+    # The least number of columns.
+    fewest_columns: int = 1
+    # Whether the time grows with the square of the rows.
+    quadratic: bool = False
 
     @property
     def n_groups(self):
         """Clusters or components; 0 where y says what they are."""
         arguments = self.prototype.get_params()
+        if not self.groups:
+            return 0
         numbers = arguments.get("n_clusters") or arguments.get("n_components") or 0
         # A search has several.
         return max(numbers) if isinstance(numbers, tuple) else numbers
@@ -153,7 +165,8 @@ class Entry:
 
     def values(self, estimator):
         """The model parameters of a fitted estimator."""
-        return {name: np.asarray(getattr(estimator, name)) for name in self.parameters}
+        found = {name: getattr(estimator, name) for name in self.parameters}
+        return {name: np.asarray(x() if callable(x) else x) for name, x in found.items()}
 
 
 CATALOGUE = []
@@ -426,6 +439,69 @@ def add_generative_classifier(name, covariance_type="full", target=None, **argum
     )
 
 
+_principal = {
+    "mean_": location,
+    "get_covariance": matrix,
+    "explained_variance_": squared,
+    "explained_variance_ratio_": unmoved,
+}
+
+
+def add_pca(name, kind="PCA", **arguments):
+    """Variances are divided by the sum of weights less one, so the unit of weights matters."""
+    add(
+        f"{kind}-{name}",
+        getattr(decomposition, kind)(**arguments),
+        parameters=_principal,
+        prior=True,
+        weighted=PACKAGE == "skgen",
+        sparse=True,
+        partial_fit=PACKAGE == "skgen" or kind == "IncrementalPCA",
+        groups=False,
+        fewest_columns=2,
+        grid={"whiten": [False, True]},
+        processes=name == "default",
+        # Inner products of rows take memory as distances do.
+        quadratic=name == "gram",
+        # Folds are dealt by the values of rows.
+        start=lambda X: {"n_components": 2} if name == "held_out" else {},
+    )
+
+
+def add_probabilistic_pca(name, **arguments):
+    arguments = {"n_components": 1, "random_state": 0} | arguments
+    prior = "component_precision_prior" in arguments
+    add(
+        f"ProbabilisticPCA-{name}",
+        decomposition.ProbabilisticPCA(**arguments),
+        parameters=_principal,
+        units=lambda a: {"component_precision_prior": 2.0 / a**2} if prior else {},
+        prior=prior,
+        missing=True,
+        direction=int(name != "default"),
+        partial_fit=True,
+        groups=False,
+        fewest_columns=2,
+        grid={"n_components": [1, 2]},
+        processes=name in ("default", "em"),
+    )
+
+
+def add_agglomerative(linkage, **arguments):
+    add(
+        f"AgglomerativeClustering-{linkage}",
+        cluster.AgglomerativeClustering(N_GROUPS, linkage=linkage, **arguments),
+        parameters={"n_leaves_": unmoved, "n_clusters_": unmoved},
+        weighted=PACKAGE == "skgen",
+        transforms=False,
+        named=False,
+        consistent=linkage == "single",
+        quadratic=True,
+        grid={"n_clusters": [2, 3]},
+        processes=linkage in ("ward", "average"),
+    )
+
+
 _linear = {"coef_": slope, "intercept_": unmoved}
 
 
@@ -513,7 +589,28 @@ def add_perceptron(name, classes=2, **arguments):
 add_perceptron("default")
 add_perceptron("three", classes=3)
 add_perceptron("elasticnet", penalty="elasticnet", tol=None, max_iter=20)
+for _solver in ("full", "covariance_eigh"):
+    add_pca(_solver, svd_solver=_solver)
+add_pca("default")
+add_pca("arpack", n_components=1, svd_solver="arpack", random_state=0)
+add_pca("randomized", n_components=1, svd_solver="randomized", random_state=0, iterated_power=40)
+add_pca("whiten", n_components=2, whiten=True)
+add_pca("mle", n_components="mle")
+add_pca("share", n_components=0.8)
+add_pca("default", "IncrementalPCA")
+add_pca("batches", "IncrementalPCA", n_components=3, batch_size=60)
+for _linkage in ("ward", "average", "complete", "single"):
+    add_agglomerative(_linkage)
 if PACKAGE == "skgen":
+    add_pca("gram", svd_solver="gram")
+    add_pca("block_lanczos", n_components=1, svd_solver="block_lanczos", tol=1e-13, random_state=0)
+    add_pca("parallel_analysis", n_components="parallel_analysis", random_state=0)
+    add_pca("held_out", n_components="held_out", random_state=0)
+    add_agglomerative("centroid")
+    add_agglomerative("median")
+    add_probabilistic_pca("default")
+    add_probabilistic_pca("em", solver="em", tol=1e-9)
+    add_probabilistic_pca("prior", component_precision_prior=2.0, tol=1e-9)
     add_generative_classifier("full")
     add_generative_classifier("tied", "tied", Labels(2))
     add_generative_classifier("diag", "diag")

@@ -534,6 +534,41 @@ ARGUMENTS["GaussianMixtureSearch"] = [
         in ("tol", "reg_covar", "max_iter", "n_init", "init_params", "random_state")
     ],
 ]
+ARGUMENTS["PCA"] = [
+    argument("n_components", *NUMBERS, 10**6, True, "most", "mle", "held_out", 0.5, 1.0, np.nan),
+    argument(
+        "svd_solver", "fast", None, 3, "full", "gram", "arpack", "block_lanczos", "randomized"
+    ),
+    argument("tol", -1.0, np.nan, np.inf, "low", None, 1e300),
+    argument("iterated_power", -1, 1.5, "many", None, 0),
+    argument("n_oversamples", *NUMBERS),
+    argument("power_iteration_normalizer", "SVD", None, 3, "QR", "LU", "none"),
+    argument("cv", -1, 0, 1, 1.5, "all", 10**6),
+    argument("whiten", "yes", None, 2, True),
+    argument("random_state", "seed", -1, 1.5, 10**12),
+]
+ARGUMENTS["IncrementalPCA"] = [
+    argument("n_components", *NUMBERS, 10**6, True, "mle", 0.5),
+    argument("batch_size", *NUMBERS, 10**6),
+    argument("whiten", "yes", None, 2, True),
+]
+ARGUMENTS["ProbabilisticPCA"] = [
+    argument("n_components", *NUMBERS, 10**6, True, "mle", 0.5),
+    argument("solver", "fast", None, 3, "closed_form", "em"),
+    argument("component_precision_prior", -1.0, 0.0, np.nan, np.inf, "weak", 1e300, 1e-300, 5.0),
+    argument("tol", -1.0, np.nan, np.inf, "low", None, 0.0, 1e300),
+    argument("max_iter", *NUMBERS[:-1]),
+    argument("acceleration", "squarem", "anderson", "fast", 3),
+    argument("warm_start", "yes", None, 2),
+]
+ARGUMENTS["AgglomerativeClustering"] = [
+    argument("n_clusters", *NUMBERS, 10**6, True),
+    argument("linkage", "far", None, 3, "single", "median"),
+    argument("metric", "far", None, 3, "cosine", "precomputed", "manhattan"),
+    argument("distance_threshold", -1.0, np.nan, np.inf, "far", 0.0, 1.0),
+    argument("compute_full_tree", "yes", None, False),
+    argument("connectivity", np.eye(3), "all", 3.0, np.full((4, 4), np.nan)),
+]
 _linear_arguments = [
     argument("fit_intercept", "yes", None, 2),
     argument(

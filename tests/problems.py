@@ -65,6 +65,20 @@ def rotation(d, seed=0):
     return np.linalg.qr(np.random.default_rng(seed).normal(size=(d, d)))[0]
 
 
+def answers(estimator, X):
+    """What an estimator is asked for: labels, or coordinates."""
+    return estimator.predict(X) if hasattr(estimator, "predict") else estimator.transform(X)
+
+
+def assert_same_answers(estimator, X, other, Z, atol=1e-7):
+    """Labels are the same, coordinates but for rounding."""
+    found, expected = answers(other, Z), answers(estimator, X)
+    if hasattr(estimator, "predict"):
+        np.testing.assert_array_equal(found, expected)
+    else:
+        np.testing.assert_allclose(found, expected, rtol=0, atol=atol * np.abs(expected).max())
+
+
 def same_partition(labels, others):
     """Whether two labelings group the rows alike, whatever the groups are called."""
     return adjusted_rand_score(labels, others) == 1.0

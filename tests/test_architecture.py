@@ -17,6 +17,7 @@ LAYERS = {
     "kernels": set(),
     "rows": set(),
     "labels": set(),
+    "memory": set(),
     "parameters": set(),
     **{name: {"kernels", "rows", "parameters"} for name in VALUES},
     "objectives": VALUES | {"kernels", "rows", "parameters"},

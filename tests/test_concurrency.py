@@ -66,12 +66,13 @@ def fit_for_joblib(estimator, data):
 def test_joblib_fits_equal_serial_fits(backend):
     """In worker processes the rows are a read-only memory map."""
     X = overlapping(n=40_000)
-    jobs = [(entry.build(max_iter=3), entry.data(X)) for entry in CATALOGUE]
+    chosen = [entry for entry in CATALOGUE if not entry.quadratic]
+    jobs = [(entry.build(**entry.accepts(max_iter=3)), entry.data(X)) for entry in chosen]
     alone = [fit_for_joblib(*job) for job in jobs]
     together = joblib.Parallel(n_jobs=2, backend=backend, max_nbytes=1000)(
         joblib.delayed(fit_for_joblib)(*job) for job in jobs
     )
-    for entry, expected, found in zip(CATALOGUE, alone, together, strict=True):
+    for entry, expected, found in zip(chosen, alone, together, strict=True):
         assert_same_bits(entry.values(expected), entry.values(found))
 
 

@@ -19,7 +19,7 @@ entry = next(entry for entry in CATALOGUE if entry.name == sys.argv[1])
 data = entry.data(np.random.default_rng(0).normal(size=(40_000, 5)))
 X = data["X"]
 arguments = {"n_jobs": 4} if "n_jobs" in entry.prototype.get_params() else {}
-fitted = entry.build(max_iter=3, **arguments).fit(**data)
+fitted = entry.build(**entry.accepts(max_iter=3), **arguments).fit(**data)
 here = bits(fitted, X)
 read, write = os.pipe()
 child = os.fork()
@@ -28,13 +28,14 @@ if child == 0:
     code = 1
     try:
         assert_same_bits(here, bits(fitted, X))
-        assert_same_bits(here, bits(entry.build(max_iter=3, **arguments).fit(**data), X))
+        again = entry.build(**entry.accepts(max_iter=3), **arguments).fit(**data)
+        assert_same_bits(here, bits(again, X))
         code = 0
     finally:
         os._exit(code)
 status = os.waitpid(child, 0)[1]
 assert status == 0, f"the child ended with status {status}"
-assert_same_bits(here, bits(entry.build(max_iter=3, **arguments).fit(**data), X))
+assert_same_bits(here, bits(entry.build(**entry.accepts(max_iter=3), **arguments).fit(**data), X))
 """
 
 MULTIPROCESSING = """
@@ -47,7 +48,7 @@ def work(name):
     entry = next(entry for entry in CATALOGUE if entry.name == name)
     data = entry.data(np.random.default_rng(0).normal(size=(40_000, 5)))
     return {key: value.tobytes() for key, value in
-            entry.values(entry.build(max_iter=3).fit(**data)).items()}
+            entry.values(entry.build(**entry.accepts(max_iter=3)).fit(**data)).items()}
 
 if __name__ == "__main__":
     here = work(sys.argv[1])

@@ -15,24 +15,24 @@ import sys, time, warnings
 warnings.simplefilter("ignore")
 import numpy as np
 from tests.catalogue import CATALOGUE
-from tests.problems import fitted_state
+from tests.problems import answers, fitted_state
 
 entry = next(entry for entry in CATALOGUE if entry.name == sys.argv[1])
 n_jobs = int(sys.argv[2])
 rng = np.random.default_rng(0)
 X = rng.normal(size=(300_000, 20)).astype(sys.argv[3])
 data = entry.data(X)
-arguments = {"max_iter": 10**6, "tol": 0.0, **entry.accepts(n_init=200), "n_jobs": n_jobs}
+arguments = entry.accepts(max_iter=10**6, tol=0.0, n_init=200, n_jobs=n_jobs)
 for group in ("n_clusters", "n_components"):
-    if group in entry.prototype.get_params():
-        arguments[group] = 20
+    if isinstance(entry.prototype.get_params().get(group), int):
+        arguments[group] = 20 if entry.groups else 3
 if "max_no_improvement" in entry.prototype.get_params():
     arguments["max_no_improvement"] = None
 estimator, during = entry.build(**arguments), True
 print("ready", flush=True)
 try:
     estimator.fit(**data)
-    while entry.supervised:  # such fits may be short
+    while entry.supervised or not entry.groups:  # such fits may be short
         during = False
         estimator = entry.build(**arguments)
         during = True
@@ -42,8 +42,8 @@ except KeyboardInterrupt:
     raised = time.time()
     known = set(fitted_state(estimator))
     assert not during or known <= {"n_features_in_", "feature_names_in_"}, sorted(known)
-    estimator.set_params(max_iter=2, **entry.accepts(n_init=1)).fit(**entry.data(X[:500]))
-    estimator.predict(X[:5])
+    estimator.set_params(**entry.accepts(max_iter=2, n_init=1)).fit(**entry.data(X[:500]))
+    answers(estimator, X[:5])
     print("interrupted", raised, flush=True)
 """
 

@@ -67,7 +67,10 @@ for d in (1, 3, 17):
     for dtype in ("float64", "float32"):
         X = overlapping(n=300, d=d, dtype=dtype)
         for entry in CATALOGUE:
-            fitted = entry.started(X).set_params(max_iter=5).fit(**entry.data(X))
+            if d < entry.fewest_columns:
+                continue
+            arguments = entry.accepts(max_iter=5)
+            fitted = entry.started(X).set_params(**arguments).fit(**entry.data(X))
             results[entry.name, d, dtype] = (entry.values(fitted), outputs(fitted, X))
 with open(sys.argv[1], "wb") as file:
     pickle.dump((skgen.kernels.simd, results), file)

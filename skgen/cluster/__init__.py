@@ -2,8 +2,8 @@
 
 from skgen.cluster.agglomerative_clustering import AgglomerativeClustering
 from skgen.cluster.kmeans import KMeans, k_means, kmeans_plusplus
-from skgen.cluster.linkage import InsufficientMemory
 from skgen.cluster.mini_batch_kmeans import MiniBatchKMeans
+from skgen.memory import InsufficientMemory
 
 __all__ = [
     "AgglomerativeClustering",

@@ -12,13 +12,12 @@ The first four need no matrix of distances between rows, which is why they are f
 hundred thousand rows fit into memory.
 """
 
-import os
 from concurrent.futures import wait
 from dataclasses import dataclass
 
 import numpy as np
 
-from skgen import kernels
+from skgen import kernels, memory
 from skgen.rows import submit
 
 RULES = ("ward", "average", "complete", "single", "centroid", "median")
@@ -32,12 +31,6 @@ MANY_COLUMNS = 64
 FEW_CLUSTERS = 0.25
 # Operations on members, as a multiple of those on centers, at which bounds do not pay.
 DEAR = 3.0
-# A matrix may take this share of the memory that is available.
-MOST_MEMORY = 0.9
-
-
-class InsufficientMemory(ValueError, MemoryError):
-    """A matrix of distances does not fit into memory; the message names the bytes it needs."""
 
 
 @dataclass(frozen=True)
@@ -284,50 +277,20 @@ def new_condensed(n, dtype):
     return np.empty(n * (n - 1) // 2, dtype=dtype)
 
 
-def require_room(n, itemsize, copies=1):
+def require_room(n, itemsize):
     """Raise where distances of n rows do not fit into memory."""
-    needed, available = bytes_of(n, itemsize) * copies, available_memory()
-    if needed > MOST_MEMORY * available:
-        raise InsufficientMemory(
-            f"the distances between {n} rows need {needed} bytes ({needed / 2**30:.1f} GiB), but"
-            f" {available} bytes of memory are available; use fewer rows, float32, a metric that"
-            " needs no matrix (metric='euclidean' with 32 columns or fewer), or linkage='single',"
-            " 'ward', 'centroid' or 'median' with metric='euclidean'"
-        )
+    memory.require(
+        bytes_of(n, itemsize),
+        f"the distances between {n} rows",
+        "use fewer rows, float32, or a linkage and metric that need no matrix (metric='euclidean'"
+        " with linkage='single', 'ward', 'centroid' or 'median', or with 64 columns or fewer)",
+    )
 
 
 def fits(n, itemsize):
     """Whether distances of n rows fit into memory."""
-    return bytes_of(n, itemsize) <= MOST_MEMORY * available_memory()
+    return memory.fits(bytes_of(n, itemsize))
 
 
 def bytes_of(n, itemsize):
     return n * (n - 1) // 2 * itemsize
-
-
-def available_memory():
-    """Bytes that the process can still allocate, as far as the system tells."""
-    available = 2**62
-    try:
-        with open("/proc/meminfo") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    available = int(line.split()[1]) * 1024
-    except OSError:
-        if hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
-            available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for limit, used in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        (
-            "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-            "/sys/fs/cgroup/memory/memory.usage_in_bytes",
-        ),
-    ):
-        try:
-            with open(limit) as file, open(used) as current:
-                text = file.read().strip()
-                if text.isdigit():
-                    available = min(available, max(int(text) - int(current.read()), 0))
-        except OSError:
-            continue
-    return available

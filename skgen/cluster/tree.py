@@ -79,7 +79,7 @@ def leaf_order(tree):
 
 
 def cophenetic_correlation(tree, weight, distances_to_later):
-    """Correlation of distances and cophenetic distances (Sokal and Rohlf 1962), over pairs of leaves.
+    """Correlation of distances and cophenetic distances (Sokal and Rohlf 1962) over all pairs.
 
     A pair counts as often as its rows: by the product of their weights. `distances_to_later(i,
     order)` gives distances of leaf order[i] to leaves order[i + 1:].

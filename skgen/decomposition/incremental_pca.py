@@ -6,7 +6,7 @@ R is stacked from what was kept, the batch about its own mean, and one row for t
 two means; its singular value decomposition is cut to k components. Ross, Lim, Lin and Yang (2008).
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from numbers import Integral
 
 import numpy as np
@@ -36,6 +36,13 @@ class Kept:
     sizes: np.ndarray
     components: np.ndarray
     n_rows: int
+
+    @classmethod
+    def restored(cls, stored):
+        """What an estimator has stored as plain arrays and numbers; None for None."""
+        if stored is None:
+            return None
+        return cls(**{**stored, "moments": ColumnMoments(*stored["moments"])})
 
 
 class IncrementalPCA(PrincipalComponents):
@@ -171,7 +178,7 @@ class IncrementalPCA(PrincipalComponents):
             Also where `n_components` exceeds the columns, the rows of the first batch, or has been
             changed.
         """
-        kept = getattr(self, "_kept", None)
+        kept = Kept.restored(getattr(self, "_kept", None))
         dtype = None if kept is None else self.components_.dtype
         rows = self._admit(X, sample_weight, reset=kept is None)
         task = FitTask(self, X, y, sample_weight, max_iter=1)
@@ -272,7 +279,7 @@ class IncrementalPCA(PrincipalComponents):
             setattr(self, name, value)
         self.noise_variance_ = attributes["noise_variance_"][()]
         self.n_components_, self.n_samples_seen_ = k, kept.n_rows
-        self._kept = kept
+        self._kept = {**vars(kept), "moments": astuple(moments)}
 
 
 def batches_of(rows, size, fewest):

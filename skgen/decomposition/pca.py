@@ -6,6 +6,7 @@ Pearson (1901); Hotelling (1933).
 """
 
 import warnings
+from dataclasses import astuple
 from numbers import Integral, Real
 
 import numpy as np
@@ -34,7 +35,7 @@ from skgen.decomposition.spectrum import (
     of_moments,
 )
 from skgen.rows import Rows
-from skgen.statistics import scatter_moments
+from skgen.statistics import ScatterMoments, scatter_moments
 
 # Columns beyond which the products of a row are not one piece of work.
 MOST_WORK = 2000
@@ -249,6 +250,7 @@ class PCA(PrincipalComponents):
                 self._require_finite(rows, fold.mean, fold.scatter)
             n_rows, dtype = count_rows(rows), rows.dtype
             if before is not None:
+                before = [ScatterMoments(*fold) for fold in before]
                 folds = [dimension.merged(pair) for pair in zip(before, folds, strict=True)]
                 n_rows, dtype = n_rows + self._n_rows, self.components_.dtype
             moments = dimension.merged(folds)
@@ -261,7 +263,7 @@ class PCA(PrincipalComponents):
             count = self._count_of(spectrum, rows, folds)
             self._set_fitted(spectrum, min(count, everything), everything, dtype)
             self.n_samples_ = rows.n_rows + (0 if before is None else self.n_samples_)
-            self._folds, self._n_rows = folds, n_rows
+            self._folds, self._n_rows = [astuple(fold) for fold in folds], n_rows
             run.end(lambda: {})
         task.end()
         return self
@@ -421,7 +423,8 @@ class PCA(PrincipalComponents):
             folds = self._fold_moments(rows, values) if folds is None else folds
             pairs = list(dimension.each_held_out(folds))
         smallest = min((training.weight for training, _ in pairs), default=2.0)
-        most = max(min(most, values.n_features, int(smallest) - 1), 1)
+        # With d components the model is that with d - 1.
+        most = max(min(most, values.n_features, d - 1, int(smallest) - 1), 1)
         count, self.held_out_scores_ = dimension.best_held_out_rank(pairs, most, d)
         return count
 

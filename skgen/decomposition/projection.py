@@ -21,11 +21,13 @@ from skgen.base import (
     one_blas_thread,
     thread_count,
 )
-from skgen.rows import Rows
+from skgen.rows import Block, Rows
 
 LOG_TWO_PI = np.log(2.0 * np.pi)
 # Numbers up to which one product by NumPy is faster than dealing out blocks.
 SMALL = 2**16
+# Numbers of sparse rows that are written out at a time.
+DENSE_ELEMENTS = 2**20
 
 
 class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
@@ -122,13 +124,13 @@ class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Est
 
         Parameters
         ----------
-        X : array of shape (n, d)
+        X : array or CSR of shape (n, d)
 
         Returns
         -------
         log_density : ndarray of shape (n,), in nats
         """
-        X = admit_new(self, X)
+        X = admit_new(self, X, accept_sparse=True)
         rows = Rows(X, n_threads=thread_count(getattr(self, "n_jobs", None)))
         variances, noise = self._floored_variances()
         k, d = self.components_.shape
@@ -145,7 +147,7 @@ class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Est
 
         Parameters
         ----------
-        X : array of shape (n, d)
+        X : array or CSR of shape (n, d)
         y : ignored
         sample_weight : array of shape (n,), default=None
 
@@ -197,6 +199,14 @@ def _coordinates(block, params):
 
 def _log_density(block, params):
     components, mean, variances, noise, constant = params
+    if sparse.issparse(block.X):
+        # Written out a few rows at a time.
+        step = max(1, DENSE_ELEMENTS // block.X.shape[1])
+        parts = [
+            _log_density(Block(block.X[i : i + step].toarray(), None, None, 0), params)
+            for i in range(0, len(block), step)
+        ]
+        return np.concatenate(parts)
     z = block.X - mean
     along = z @ components.T
     rest = z - along @ components

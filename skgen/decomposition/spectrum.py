@@ -20,7 +20,7 @@ import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
-from skgen import kernels
+from skgen import kernels, memory
 from skgen.solvers.krylov import leading_eigenvectors, orthonormal
 from skgen.statistics import (
     BlockSums,
@@ -305,6 +305,11 @@ def _root(block, mean):
 def of_inner_products(rows, moments, k):
     """From the inner products of the centered rows: for few rows of many columns."""
     n, d = rows.n_rows, rows.n_features
+    memory.require(
+        2 * n * n * 8,
+        f"inner products of {n} rows",
+        "choose another svd_solver; 'gram' is for few rows of many columns",
+    )
     weight = np.ones(n) if rows.weight is None else rows.weight
     root = np.sqrt(weight)
     gram = rows.map(_inner_products, (rows.X, moments.mean), np.empty((n, n)))
@@ -317,7 +322,7 @@ def of_inner_products(rows, moments, k):
     found = int(np.count_nonzero(squares > share * squares.max(initial=0.0)))
     found = min(found, rank_bound(rows))
     left = left[:, :found] * root[:, None]
-    right = rows.sum(_returned, left).sums - np.multiply.outer(moments.mean, left.sum(axis=0))
+    right = rows.sum(_returned, (left, moments.mean)).sums
     # Rounding of the small ones is cleared by one more look at the rows.
     basis = orthonormal(right, np.zeros((d, 0)))
     return rotated(rows, moments, basis, k)
@@ -335,8 +340,12 @@ def _inner_products(block, params):
     return out
 
 
-def _returned(block, left):
-    return BlockSums(block.X.T @ left[block.span])
+def _returned(block, params):
+    left, mean = params
+    left = left[block.span]
+    if sparse.issparse(block.X):
+        return BlockSums(block.X.T @ left - np.multiply.outer(mean, left.sum(axis=0)))
+    return BlockSums((block.X - mean).T @ left)
 
 
 def _times(block, Q):

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 LEVELS = ("baseline", "avx2", "avx512")
 FAMILIES = (
     "moments",
+    "posterior",
     "scatter",
     "seeding",
     "sparse",

@@ -27,9 +27,10 @@ def assert_never_worse(history, direction, what):
     assert (fall <= allowed).all(), f"{what}: falls by {(fall - allowed).max():.3e}"
 
 
-def random_problem(seed):
+def random_problem(seed, fewest_columns=1):
     rng = np.random.default_rng(seed)
     n, d, k = int(rng.integers(30, 300)), int(rng.integers(1, 9)), int(rng.integers(1, 7))
+    d = max(d, fewest_columns)
     scale = 10.0 ** rng.uniform(-2, 3)
     offset = 10.0 ** rng.uniform(-2, 3)
     like = overlapping(n, d, k, seed)
@@ -39,7 +40,7 @@ def random_problem(seed):
 @pytest.mark.parametrize(**monotone)
 @pytest.mark.parametrize("seed", range(PROBLEMS))
 def test_objective_never_goes_the_wrong_way(entry, seed):
-    X, like, _ = random_problem(seed)
+    X, like, _ = random_problem(seed, entry.fewest_columns)
     fitted = entry.single(random_state=seed, tol=0.0, max_iter=40).fit(**entry.data(X, like))
     assert_never_worse(fitted.objective_history_, entry.direction, (entry.name, seed))
 
@@ -47,7 +48,7 @@ def test_objective_never_goes_the_wrong_way(entry, seed):
 @pytest.mark.parametrize(**entries(lambda entry: entry.weighted and entry.direction != 0))
 @pytest.mark.parametrize("seed", range(PROBLEMS))
 def test_objective_never_goes_the_wrong_way_with_weights(entry, seed):
-    X, like, rng = random_problem(100 + seed)
+    X, like, rng = random_problem(100 + seed, entry.fewest_columns)
     weight = rng.gamma(0.5, size=len(X)) * 10.0 ** rng.uniform(-3, 3)
     weight[: len(X) // 7] = 0.0
     fitted = entry.single(random_state=seed, tol=0.0, max_iter=40)

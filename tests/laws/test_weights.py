@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.catalogue import entries
-from tests.problems import assert_same_bits, overlapping
+from tests.problems import assert_same_answers, assert_same_bits, overlapping
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -18,7 +18,7 @@ CLOSE = {"rtol": 1e-9, "atol": 1e-9}
 def assert_same_model(entry, estimator, other, X):
     for name, value in entry.values(estimator).items():
         np.testing.assert_allclose(entry.values(other)[name], value, **CLOSE, err_msg=name)
-    np.testing.assert_array_equal(other.predict(X), estimator.predict(X))
+    assert_same_answers(estimator, X, other, X)
 
 
 @pytest.mark.parametrize(**repeating)
