@@ -44,6 +44,8 @@ class DendrogramDisplay:
         color as in a scatter plot by ``f"C{label}"``, if there are ten labels or fewer.
     cut_height : float, default=None
         Where the dashed line is.
+    leaf_rows : int array of shape (n,), default=None
+        Number of the row that is each leaf; None means leaf i is row i.
 
     Attributes
     ----------
@@ -53,7 +55,7 @@ class DendrogramDisplay:
         One bracket per merge that is drawn, in the order of the merges.
     cut_ : matplotlib Line2D or None
     leaves_ : int array of shape (number of leaves drawn,)
-        Their nodes: below n a row of X, otherwise what merge number node - n made.
+        Their nodes: below n a leaf of the tree, otherwise what merge number node - n made.
 
     Examples
     --------
@@ -66,10 +68,11 @@ class DendrogramDisplay:
     12
     """
 
-    def __init__(self, *, linkage, labels=None, cut_height=None):
+    def __init__(self, *, linkage, labels=None, cut_height=None, leaf_rows=None):
         self.linkage = linkage
         self.labels = labels
         self.cut_height = cut_height
+        self.leaf_rows = leaf_rows
 
     @classmethod
     def from_estimator(
@@ -118,7 +121,8 @@ class DendrogramDisplay:
             Naming the argument, also where the estimator is not fitted or has no whole tree.
         """
         require_matplotlib(f"{cls.__name__}.from_estimator")
-        linkage, fitted_labels = fitted_tree(best_of(clustering, "clustering"))
+        tree = best_of(clustering, "clustering")
+        linkage, leaf_rows = fitted_tree(tree)
         asked = [n_clusters is not None, distance_threshold is not None, labels is not None]
         if sum(asked) > 1:
             raise ValueError(
@@ -126,14 +130,20 @@ class DendrogramDisplay:
             )
         height = None
         if n_clusters is not None:
-            labels, height = cut_into(linkage, check_n_clusters(n_clusters, len(linkage) + 1))
+            check_n_clusters(n_clusters, len(leaf_rows))
+            labels = cut_of(tree, linkage, n_clusters=n_clusters)
+            height = gap_above(linkage, n_clusters)
         elif distance_threshold is not None:
             height = check_threshold(distance_threshold)
-            labels, _ = cut_into(linkage, 1 + np.count_nonzero(linkage[:, 2] >= height))
+            labels = cut_of(tree, linkage, distance_threshold=height)
         elif labels is None:
-            labels = fitted_labels
-            _, height = cut_into(linkage, len(np.unique(labels)))
-        return cls(linkage=linkage, labels=labels, cut_height=height).plot(
+            labels = tree.labels_
+            height = gap_above(linkage, tree.n_clusters_)
+        labels = check_labels(labels, len(tree.labels_))[leaf_rows]
+        if leaf_names is not None:
+            names = check_leaf_names(leaf_names, len(tree.labels_))
+            leaf_names = [names[row] for row in leaf_rows]
+        return cls(linkage=linkage, labels=labels, cut_height=height, leaf_rows=leaf_rows).plot(
             ax,
             max_leaves=max_leaves,
             orientation=orientation,
@@ -195,7 +205,8 @@ class DendrogramDisplay:
             max_leaves = check_max_leaves(max_leaves)
         if orientation not in ORIENTATIONS:
             raise ValueError(f"orientation={orientation!r} must be one of {ORIENTATIONS}")
-        names = check_leaf_names(leaf_names, n_rows)
+        numbers = np.arange(n_rows) if self.leaf_rows is None else self.leaf_rows
+        names = check_leaf_names(numbers if leaf_names is None else leaf_names, n_rows)
         style = check_style("link_kwargs", link_kwargs, LineCollection)
 
         self.ax_ = open_axes(ax, caller)
@@ -248,22 +259,35 @@ class DendrogramDisplay:
 
 
 def fitted_tree(clustering):
-    """The linkage of a fitted estimator, and its labels."""
+    """The linkage of a fitted estimator, and the row that is each leaf."""
     check_fitted(clustering, "clustering", "children_", TREES)
     kind = described(clustering)
     if not hasattr(clustering, "distances_"):
         raise ValueError(
             f"clustering is {kind} without distances_; fit it with compute_distances=True"
         )
-    n_rows = clustering.n_leaves_
-    if len(clustering.children_) < n_rows - 1:
+    n_leaves = clustering.n_leaves_
+    if n_leaves < 2:
+        raise ValueError(f"clustering is {kind} of a single leaf; there must be a merge to draw")
+    if len(clustering.children_) < n_leaves - 1:
         raise ValueError(
             f"clustering is {kind} that stopped after {len(clustering.children_)} merges of"
-            f" {n_rows} rows; fit it with compute_full_tree=True"
+            f" {n_leaves} rows; fit it with compute_full_tree=True"
         )
     children = np.asarray(clustering.children_, dtype=np.float64)
     heights = np.asarray(clustering.distances_, dtype=np.float64)
-    return np.column_stack([children, heights, leaf_counts(children)]), clustering.labels_
+    linkage = np.column_stack([children, heights, leaf_counts(children)])
+    # Rows without weight are no leaves.
+    return linkage, getattr(clustering, "leaves_", np.arange(n_leaves))
+
+
+def cut_of(clustering, linkage, n_clusters=None, distance_threshold=None):
+    """Labels of the rows for another cut of the tree of a fitted estimator."""
+    if hasattr(clustering, "cut"):
+        return clustering.cut(n_clusters=n_clusters, distance_threshold=distance_threshold)
+    if n_clusters is None:
+        n_clusters = 1 + np.count_nonzero(linkage[:, 2] >= distance_threshold)
+    return cut_into(linkage, n_clusters)
 
 
 def tree_coordinates(linkage, max_leaves=None):
@@ -326,35 +350,43 @@ def leaf_counts(children):
 
 
 def cut_into(linkage, n_clusters):
-    """Labels of so many clusters, from left to right, and the height between their merges.
-
-    The height is None where merges of equal height, or of inverted ones, leave no room for it.
-    """
+    """Labels of so many clusters, from left to right."""
     n_rows = len(linkage) + 1
     kept = n_rows - n_clusters
     of_node = [-1] * (2 * n_rows - 1)
-    order = []
     stack = [2 * n_rows - 2]
     children = linkage[:, :2].astype(np.intp).tolist()
+    number = 0
     while stack:
         node = stack.pop()
         if node >= n_rows + kept:
             stack += children[node - n_rows][::-1]
         else:
-            of_node[node] = len(order)
-            order.append(node)
+            of_node[node] = number
+            number += 1
     for merge in range(kept - 1, -1, -1):
         for child in children[merge]:
             of_node[child] = of_node[n_rows + merge]
+    return np.array(of_node[:n_rows])
+
+
+def gap_above(linkage, n_clusters):
+    """The height midway between the merges that make so many clusters and the others.
+
+    None where equal or inverted heights leave no room, or all merges are made.
+    """
+    kept = len(linkage) + 1 - n_clusters
     below, above = linkage[:kept, 2].max(initial=0.0), linkage[kept:, 2].min(initial=np.inf)
-    if n_clusters == 1 or not below < above:
-        return np.array(of_node[:n_rows]), None
-    return np.array(of_node[:n_rows]), float(0.5 * (below + above))
+    return float(0.5 * (below + above)) if below < above < np.inf else None
 
 
 def check_linkage(linkage):
     """A linkage, float64, whose merges name nodes that are there and not merged yet."""
-    linkage = check_array(linkage, dtype=np.float64, input_name="linkage")
+    linkage = check_array(
+        linkage, dtype=np.float64, ensure_min_samples=0, ensure_min_features=0, input_name="linkage"
+    )
+    if not len(linkage):
+        raise ValueError("linkage must have a merge, but has none")
     n_rows = len(linkage) + 1
     children = linkage[:, :2]
     made = n_rows + np.arange(n_rows - 1)
@@ -412,8 +444,6 @@ def check_max_leaves(max_leaves):
 
 def check_leaf_names(names, n_rows):
     """A list of one str per row."""
-    if names is None:
-        return [str(row) for row in range(n_rows)]
     if isinstance(names, str) or not hasattr(names, "__len__"):
         raise TypeError(f"leaf_names={names!r} must be a sequence of str, one per row")
     if len(names) != n_rows:

@@ -13,9 +13,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import kneighbors_graph
 
-from skgen.cluster import KMeans
+from skgen.cluster import AgglomerativeClustering, KMeans
 from skgen.inspection import DendrogramDisplay
-from skgen.inspection.dendrogram_display import MIXED_COLOR, tree_coordinates
+from skgen.inspection.dendrogram_display import MIXED_COLOR, cut_into, tree_coordinates
 
 LINKAGES = ("ward", "complete", "average", "single", "centroid", "median")
 
@@ -89,9 +89,10 @@ def test_orientation_says_where_the_root_is(orientation):
     figure.canvas.draw()
 
 
+@pytest.mark.parametrize("kind", [AgglomerativeClustering, SklearnTree])
 @pytest.mark.parametrize("n_clusters", [1, 2, 4, 9])
-def test_brackets_have_the_colors_of_the_clusters_of_the_fit(n_clusters):
-    clustering = fitted(n_clusters=n_clusters)
+def test_brackets_have_the_colors_of_the_clusters_of_the_fit(n_clusters, kind):
+    clustering = fitted(kind, n_clusters=n_clusters)
     display = DendrogramDisplay.from_estimator(clustering, ax=axes())
     colors = display.links_.get_colors()
     members = [{row} for row in range(60)]
@@ -109,30 +110,54 @@ def test_brackets_have_the_colors_of_the_clusters_of_the_fit(n_clusters):
 
 
 @pytest.mark.parametrize("method", LINKAGES)
-def test_cut_into_any_number_is_that_of_scipy(method):
-    Z = linkage(rows(), method)
-    clustering = fitted()
-    clustering.children_, clustering.distances_ = Z[:, :2].astype(int), Z[:, 2]
+def test_cut_into_any_number_is_that_of_the_estimator_and_of_scipy(method):
+    clustering = fitted(AgglomerativeClustering, linkage=method)
+    Z = clustering.linkage_
     for n_clusters in (2, 5, 30, 60):
         display = DendrogramDisplay.from_estimator(clustering, n_clusters=n_clusters, ax=axes())
+        np.testing.assert_array_equal(display.labels, clustering.cut(n_clusters))
         assert len(np.unique(display.labels)) == n_clusters
+        assert adjusted_rand_score(display.labels, cut_into(Z, n_clusters)) == 1.0
         if method not in ("centroid", "median"):
             theirs = fcluster(Z, n_clusters, "maxclust")
             assert adjusted_rand_score(display.labels, theirs) == 1.0
-        # Numbered from left to right.
-        order = display.labels[tree_coordinates(Z)[2]]
-        assert (np.diff(order) >= 0).all()
 
 
-def test_threshold_cuts_as_in_a_fit():
+def test_clusters_of_a_tree_that_cannot_cut_itself_are_numbered_from_left_to_right():
+    display = DendrogramDisplay.from_estimator(fitted(), n_clusters=7, ax=axes())
+    order = display.labels[display.leaves_]
+    np.testing.assert_array_equal(np.unique(order), np.arange(7))
+    assert (np.diff(order) >= 0).all()
+
+
+@pytest.mark.parametrize("kind", [AgglomerativeClustering, SklearnTree])
+def test_threshold_cuts_as_in_a_fit(kind):
     X = rows()
     for threshold in (0.5, 2.0, 100.0):
-        refitted = SklearnTree(n_clusters=None, distance_threshold=threshold).fit(X)
+        refitted = kind(n_clusters=None, distance_threshold=threshold).fit(X)
         display = DendrogramDisplay.from_estimator(
-            fitted(), distance_threshold=threshold, ax=axes()
+            fitted(kind), distance_threshold=threshold, ax=axes()
         )
         assert adjusted_rand_score(display.labels, refitted.labels_) == 1.0
         assert display.cut_.get_ydata()[0] == threshold
+
+
+def test_rows_without_weight_are_no_leaves():
+    X, weight = rows(), np.ones(60)
+    weight[[0, 7, 30]] = 0.0
+    clustering = AgglomerativeClustering(4).fit(X, sample_weight=weight)
+    names = [f"row {number}" for number in range(60)]
+    display = DendrogramDisplay.from_estimator(clustering, leaf_names=names, ax=axes())
+    np.testing.assert_array_equal(display.labels, clustering.labels_[weight > 0])
+    left_to_right = clustering.leaves_[display.leaves_]
+    texts = [text.get_text() for text in display.ax_.get_xticklabels()]
+    assert texts == [f"row {number}" for number in left_to_right]
+    numbered = DendrogramDisplay.from_estimator(clustering, ax=axes())
+    texts = [text.get_text() for text in numbered.ax_.get_xticklabels()]
+    assert texts == [str(number) for number in left_to_right]
+    known = np.arange(60) // 20
+    by_class = DendrogramDisplay.from_estimator(clustering, labels=known, ax=axes())
+    np.testing.assert_array_equal(by_class.labels, known[weight > 0])
 
 
 def test_tied_merges_have_no_line_between_them():
@@ -236,8 +261,14 @@ def test_bad_argument_is_named(case):
     ("clustering", "error", "message"),
     [
         (SklearnTree(), NotFittedError, "AgglomerativeClustering instance is not fitted"),
+        (AgglomerativeClustering(), NotFittedError, "Clustering instance is not fitted"),
         (KMeans(2, random_state=0).fit(rows()), TypeError, "clustering must be.*a KMeans"),
         (SklearnTree().fit(rows()), ValueError, "without distances_.*compute_distances=True"),
+        (
+            AgglomerativeClustering(1).fit(rows(3), sample_weight=[1, 0, 0]),
+            ValueError,
+            "clustering is a AgglomerativeClustering of a single leaf",
+        ),
         (
             fitted(
                 connectivity=kneighbors_graph(rows(), 20), n_clusters=20, compute_full_tree=False
@@ -260,7 +291,7 @@ def test_what_is_no_whole_tree_is_named(clustering, error, message):
         (lambda Z: Z[::-1], "linkage must merge rows or earlier merges"),
         (lambda Z: Z[[0] * len(Z)], "linkage must merge no node twice"),
         (lambda Z: Z * np.nan, "linkage contains NaN"),
-        (lambda Z: Z[:0], "minimum of 1 is required"),
+        (lambda Z: Z[:0], "linkage must have a merge"),
     ],
 )
 def test_what_is_no_linkage_is_named(change, message):
