@@ -1,4 +1,4 @@
-"""Handwritten digits as a mean and a few eigenimages: what is kept by five components, and by thirty.
+"""Handwritten digits as a mean and a few eigenimages: what five components keep, and thirty.
 
 A component is a direction in the space of 64 pixels, hence an image: red pixels grow darker and
 blue ones lighter along it. The components come from three quarters of the digits; the digits
@@ -36,8 +36,8 @@ def main(output):
             f" new digits rebuilt to {error:.2f} of 16 gray levels"
         )
 
-    figure = plt.figure(figsize=(11, 7.5), layout="constrained")
-    axes = figure.subplot_mosaic([["images", "few"], ["scree", "many"]], width_ratios=[1, 1.3])
+    figure = plt.figure(figsize=(11, 6.2), layout="constrained")
+    axes = figure.subplot_mosaic([["images", "scree"], ["few", "many"]], height_ratios=[1.9, 1])
     shares = models[64].explained_variance_ratio_[:15]
     ComponentsDisplay.from_estimator(
         models[64],

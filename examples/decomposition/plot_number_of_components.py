@@ -1,9 +1,10 @@
 """How many components: a share of the variance, parallel analysis, evidence, held-out likelihood.
 
-Above, rows made of eight hidden factors in thirty columns, so that the answer is known: parallel
-analysis looks where the variances sink into what columns without correlation would show, "mle"
-compares the evidence of every number, and "held_out" the likelihood of rows that were left out. A
-share of the variance knows nothing of noise and takes many more. Below, chemical measurements of
+Above, rows made of eight hidden factors in thirty columns, so that the answer is known: "mle"
+compares the evidence of every number, and "held_out" the likelihood of rows that were left out.
+Parallel analysis looks where the variances sink into what columns without correlation would show;
+as these have the variance of the factors too, it may miss the weakest ones. A share of the
+variance knows nothing of noise and takes many more. Below, chemical measurements of
 wines, in units of each column's deviation, where no number is true and the methods may differ.
 """
 
@@ -53,7 +54,7 @@ def main(output):
         right.plot(np.arange(len(scores)), scores, marker="o", markersize=3)
         right.axvline(chosen["held_out"], color="0.4", linestyle="--")
         right.set(xlabel="components", ylabel="held-out log likelihood per row")
-        right.set_title(f"{name}: held-out rows like {chosen['held_out']} best")
+        right.set_title(f"{name}: held-out likelihood is best with {chosen['held_out']}")
     figure.savefig(output, dpi=80)
     plt.close(figure)
     print(f"picture: {output}")
