@@ -3,8 +3,20 @@
 matplotlib is loaded when something is drawn, not before.
 """
 
+from skgen.inspection.components_display import ComponentsDisplay
 from skgen.inspection.criterion_display import CriterionDisplay
+from skgen.inspection.dendrogram_display import DendrogramDisplay
 from skgen.inspection.mixture_display import MixtureDisplay
 from skgen.inspection.objective_history_display import ObjectiveHistoryDisplay
+from skgen.inspection.reconstruction_display import ReconstructionDisplay
+from skgen.inspection.scree_display import ScreeDisplay
 
-__all__ = ["CriterionDisplay", "MixtureDisplay", "ObjectiveHistoryDisplay"]
+__all__ = [
+    "ComponentsDisplay",
+    "CriterionDisplay",
+    "DendrogramDisplay",
+    "MixtureDisplay",
+    "ObjectiveHistoryDisplay",
+    "ReconstructionDisplay",
+    "ScreeDisplay",
+]

@@ -1,5 +1,7 @@
 """What all displays ask of matplotlib, which is loaded here and only when it is needed."""
 
+import numpy as np
+
 from skgen.base import NotFittedError, check_is_fitted
 
 
@@ -43,6 +45,31 @@ def check_style(name, given, artist, others=()):
         if key not in others and not hasattr(artist, f"set_{key}"):
             raise TypeError(f"{name}={given!r}: {key!r} is no property of a {artist.__name__}")
     return style
+
+
+def check_colors(colors, n_groups):
+    """Red, green and blue of every group (n_groups, 3)."""
+    from matplotlib import colormaps
+    from matplotlib.colors import is_color_like, to_rgb
+
+    if colors is None:
+        if n_groups <= 10:
+            return np.array(colormaps["tab10"].colors[:n_groups])
+        if n_groups <= 20:
+            return np.array(colormaps["tab20"].colors[:n_groups])
+        return colormaps["turbo"](np.linspace(0.05, 0.95, n_groups))[:, :3]
+    if is_color_like(colors):
+        return np.array([to_rgb(colors)] * n_groups)
+    if isinstance(colors, str) or not hasattr(colors, "__len__"):
+        raise ValueError(f"colors={colors!r} is no color and no sequence of colors")
+    if len(colors) != n_groups:
+        raise ValueError(
+            f"colors={colors!r} must be one color or {n_groups}, one each, but are {len(colors)}"
+        )
+    for color in colors:
+        if not is_color_like(color):
+            raise ValueError(f"colors={colors!r}: {color!r} is no color")
+    return np.array([to_rgb(color) for color in colors])
 
 
 def check_fitted(estimator, name, attribute, allowed):

@@ -12,7 +12,14 @@ from numbers import Integral
 import numpy as np
 
 from skgen.base import check_array
-from skgen.inspection.axes import best_of, check_fitted, check_style, open_axes, require_matplotlib
+from skgen.inspection.axes import (
+    best_of,
+    check_colors,
+    check_fitted,
+    check_style,
+    open_axes,
+    require_matplotlib,
+)
 
 # Of the largest weight. What is lighter can hardly be seen and must not decide the limits.
 FAINT = 1e-3
@@ -346,31 +353,6 @@ def check_levels(levels):
             f"levels={levels!r} must be one or more numbers between 0 and 1, both excluded"
         )
     return values.astype(np.float64)
-
-
-def check_colors(colors, n_groups):
-    """Red, green and blue of every group (n_groups, 3)."""
-    from matplotlib import colormaps
-    from matplotlib.colors import is_color_like, to_rgb
-
-    if colors is None:
-        if n_groups <= 10:
-            return np.array(colormaps["tab10"].colors[:n_groups])
-        if n_groups <= 20:
-            return np.array(colormaps["tab20"].colors[:n_groups])
-        return colormaps["turbo"](np.linspace(0.05, 0.95, n_groups))[:, :3]
-    if is_color_like(colors):
-        return np.array([to_rgb(colors)] * n_groups)
-    if isinstance(colors, str) or not hasattr(colors, "__len__"):
-        raise ValueError(f"colors={colors!r} is no color and no sequence of colors")
-    if len(colors) != n_groups:
-        raise ValueError(
-            f"colors={colors!r} must be one color or {n_groups}, one each, but are {len(colors)}"
-        )
-    for color in colors:
-        if not is_color_like(color):
-            raise ValueError(f"colors={colors!r}: {color!r} is no color")
-    return np.array([to_rgb(color) for color in colors])
 
 
 def component_style(color, opacity, given):

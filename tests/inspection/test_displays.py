@@ -10,13 +10,23 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from scipy.integrate import trapezoid
+from sklearn.cluster import AgglomerativeClustering as SklearnTree
 from sklearn.cluster import KMeans as SklearnKMeans
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.mixture import GaussianMixture as SklearnMixture
 
 from skgen.cluster import KMeans
-from skgen.inspection import CriterionDisplay, MixtureDisplay, ObjectiveHistoryDisplay
+from skgen.decomposition import PCA
+from skgen.inspection import (
+    ComponentsDisplay,
+    CriterionDisplay,
+    DendrogramDisplay,
+    MixtureDisplay,
+    ObjectiveHistoryDisplay,
+    ReconstructionDisplay,
+    ScreeDisplay,
+)
 from skgen.mixture import (
     BayesianGaussianMixture,
     GaussianMixture,
@@ -407,10 +417,23 @@ def test_fitted_search_is_drawn(criterion):
         CriterionDisplay.from_estimator(GaussianMixtureSearch())
 
 
+KINDS = (
+    "mixture",
+    "densities",
+    "history",
+    "criterion",
+    "scree",
+    "components",
+    "dendrogram",
+    "reconstruction",
+)
+
+
 def displays(X):
-    """A call of each kind: (draw, arguments that it must not change)."""
-    mixture, search = fitted(), search_of()
-    style = {"lw": 3}
+    """A call of each kind, and the estimators, rows and styles that it must not change."""
+    mixture, search, pca = fitted(), search_of(), PCA(2).fit(X)
+    tree = SklearnTree(3, compute_distances=True, compute_full_tree=True).fit(X)
+    style, names = {"lw": 3}, [str(row) for row in range(len(X))]
     return {
         "mixture": lambda **ax: MixtureDisplay.from_estimator(
             mixture, X, columns=[1, 2], ellipse_kwargs=style, **ax
@@ -422,26 +445,38 @@ def displays(X):
             mixture, line_kwargs=style, **ax
         ),
         "criterion": lambda **ax: CriterionDisplay.from_estimator(search, line_kwargs=style, **ax),
-    }, (mixture, search, style)
+        "scree": lambda **ax: ScreeDisplay.from_estimator(pca, line_kwargs=style, **ax),
+        "components": lambda **ax: ComponentsDisplay.from_estimator(
+            pca, scale="each", titles=["a", "b"], **ax
+        ),
+        "dendrogram": lambda **ax: DendrogramDisplay.from_estimator(
+            tree, max_leaves=9, leaf_names=names, link_kwargs=style, **ax
+        ),
+        "reconstruction": lambda **ax: ReconstructionDisplay.from_estimator(pca, X[:5], **ax),
+    }, ((mixture, pca, tree), search, style)
 
 
-@pytest.mark.parametrize("name", ["mixture", "densities", "history", "criterion"])
+@pytest.mark.parametrize("name", KINDS)
 def test_display_changes_neither_input_nor_global_state(name, monkeypatch):
     rows = X.copy()
     rows.flags.writeable = False
     monkeypatch.setattr(plt, "show", lambda *_, **__: pytest.fail("a display shows its figure"))
-    calls, (mixture, search, style) = displays(rows)
-    state = {key: np.copy(value) for key, value in vars(mixture).items() if key.endswith("_")}
+    calls, (estimators, search, style) = displays(rows)
+    states = [
+        {key: np.copy(value) for key, value in vars(estimator).items() if key.endswith("_")}
+        for estimator in estimators
+    ]
     before = dict(matplotlib.rcParams), matplotlib.get_backend(), plt.get_fignums()
     display = calls[name](ax=axes())
     assert (dict(matplotlib.rcParams), matplotlib.get_backend(), plt.get_fignums()) == before
-    for key, value in state.items():
-        np.testing.assert_array_equal(getattr(mixture, key), value)
+    for estimator, state in zip(estimators, states, strict=True):
+        for key, value in state.items():
+            np.testing.assert_array_equal(getattr(estimator, key), value)
     assert style == {"lw": 3} and search.cv_results_["bic"][0] == 60.0
     display.figure_.canvas.draw()
 
 
-@pytest.mark.parametrize("name", ["mixture", "densities", "history", "criterion"])
+@pytest.mark.parametrize("name", KINDS)
 def test_display_opens_axes_or_takes_them_and_plots_again(name):
     calls, _ = displays(X)
     display = calls[name]()
@@ -453,9 +488,11 @@ def test_display_opens_axes_or_takes_them_and_plots_again(name):
     assert display.ax_ is mine is not first
     assert len(mine.get_lines()) == len(first.get_lines())
     assert len(mine.patches) == len(first.patches)
+    assert len(mine.images) == len(first.images)
+    assert len(mine.collections) == len(first.collections)
 
 
-@pytest.mark.parametrize("name", ["mixture", "densities", "history", "criterion"])
+@pytest.mark.parametrize("name", KINDS)
 def test_missing_matplotlib_is_named_with_the_extra(name, monkeypatch):
     calls, _ = displays(X)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
