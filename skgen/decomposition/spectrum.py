@@ -104,8 +104,10 @@ def choose_solver(n, d, n_components, is_sparse):
         return "full"
     if wide and n <= FEW_COLUMNS:
         return "gram"
+    if few and n >= d <= FEW_COLUMNS:
+        return "covariance_eigh"
     if few:
-        return "block_lanczos"
+        return "arpack" if is_sparse else "block_lanczos"
     some = n_components is not None and 1 <= n_components < MOST_COMPONENTS * smaller
     if smaller <= MOST_SQUARE and (some or is_sparse):
         return "covariance_eigh" if d <= n else "gram"
@@ -369,6 +371,8 @@ class SolverOptions:
 
 def of_products(rows, moments, k, solver, options):
     """The k leading components, from products of S with vectors."""
+    if not moments.square.any():
+        return rotated(rows, moments, np.zeros((rows.n_features, 0)), k)
     product = Product(rows, moments)
     found = {"block_lanczos": lanczos, "randomized": randomized, "arpack": arpack}[solver](
         product, rows, k, options
