@@ -38,6 +38,7 @@ from sklearn.utils._param_validation import (
     HasMethods,
     Hidden,
     Interval,
+    RealNotInt,
     StrOptions,
     validate_params,
 )
@@ -79,6 +80,7 @@ __all__ = [
     "Hidden",
     "Interval",
     "NotFittedError",
+    "RealNotInt",
     "StrOptions",
     "TransformerMixin",
     "admit",

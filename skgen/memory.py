@@ -1,7 +1,7 @@
 """How much memory there is, asked before it is taken.
 
-Linux promises memory that it does not have, and ends the process later; what is known to be too much
-is refused before.
+Linux promises memory that it does not have, and ends the process later; what is known to be too
+much is refused before.
 """
 
 import os

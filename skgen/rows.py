@@ -377,9 +377,12 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def one_blas_thread(rows):
-    """Hold BLAS to one thread for a fit over `rows`; free for fits too small to notice."""
-    if rows.n_blocks == 1 and rows.n_features < FEATURES_OF_THREADED_BLAS:
+def one_blas_thread(rows, size=0):
+    """Hold BLAS to one thread for a fit over `rows`; free for fits too small to notice.
+
+    `size` is the side of the largest matrix, where it may be larger than a row.
+    """
+    if rows.n_blocks == 1 and max(rows.n_features, size) < FEATURES_OF_THREADED_BLAS:
         yield
         return
     limit = _blas

@@ -491,7 +491,9 @@ def add_agglomerative(linkage, **arguments):
     add(
         f"AgglomerativeClustering-{linkage}",
         cluster.AgglomerativeClustering(N_GROUPS, linkage=linkage, **arguments),
-        parameters={"n_leaves_": unmoved, "n_clusters_": unmoved},
+        parameters={"n_clusters_": unmoved},
+        # A new row has weight one.
+        prior=linkage == "ward",
         weighted=PACKAGE == "skgen",
         transforms=False,
         named=False,
@@ -598,7 +600,7 @@ add_pca("whiten", n_components=2, whiten=True)
 add_pca("mle", n_components="mle")
 add_pca("share", n_components=0.8)
 add_pca("default", "IncrementalPCA")
-add_pca("batches", "IncrementalPCA", n_components=3, batch_size=60)
+add_pca("batches", "IncrementalPCA", n_components=2, batch_size=60)
 for _linkage in ("ward", "average", "complete", "single"):
     add_agglomerative(_linkage)
 if PACKAGE == "skgen":
@@ -609,7 +611,7 @@ if PACKAGE == "skgen":
     add_agglomerative("centroid")
     add_agglomerative("median")
     add_probabilistic_pca("default")
-    add_probabilistic_pca("em", solver="em", tol=1e-9)
+    add_probabilistic_pca("em", solver="em", tol=1e-9, acceleration=None)
     add_probabilistic_pca("prior", component_precision_prior=2.0, tol=1e-9)
     add_generative_classifier("full")
     add_generative_classifier("tied", "tied", Labels(2))

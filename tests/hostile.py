@@ -666,6 +666,7 @@ SUPERVISED = {
     "Perceptron",
 }
 # Messages of *_init speak of what the array is.
+OF_SHAPES = {"PCA", "IncrementalPCA", "ProbabilisticPCA", "AgglomerativeClustering"}
 INIT_WORDS = {"weights", "means", "precision", "positive", "init"}
 
 SHAPES = [
@@ -747,6 +748,9 @@ def hostile_case(kind, seed):
         # Solvers refuse three classes or penalties, or diverge on columns far from one; classes may
         # have fewer rows than components.
         case.words |= {"liblinear", "penalty", "learning_rate_init", "n_components_per_class"}
+    if kind in OF_SHAPES:
+        # Some configurations need more rows or columns than there are.
+        case.words |= {"n_components", "n_features", "n_samples", "square"}
     of_X = [SHAPES, TYPES, VALUES, VALUES, SPARSE][rng.integers(5)]
     extras = [list(WEIGHTS.items()), list(ASKED.items()), ARGUMENTS[kind]]
     extras += [list(LABELS.items())] if supervised else []

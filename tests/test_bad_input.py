@@ -79,13 +79,23 @@ def answers(estimator, case):
 UNKNOWN = {"attribute objective_gap_", "attribute gradient_norm_", "attribute margin_"}
 
 
+# What may be minus infinity, the logarithm of 0.
+LOGARITHMS = (
+    "score_samples",
+    "score",
+    "attribute inertia_",
+    "predict_log_proba",
+    "attribute held_out_scores_",
+)
+
+
 def is_finite(what, value):
     array = np.asarray(value)
     if array.dtype.kind not in "fc" or what in UNKNOWN:
         return True
     if what.startswith("attribute cv_results_."):
         return True  # NaN where a fit failed; what the best one has is judged for itself
-    if what in ("score_samples", "score", "attribute inertia_", "predict_log_proba"):
+    if what in LOGARITHMS:
         # The log density of a row 1e160 away is below the smallest double.
         return not np.isnan(array).any() and not (array == np.inf).any()
     return bool(np.isfinite(array).all())

@@ -206,7 +206,7 @@ def test_progress_bar_runs(entry, capsys):
     assert type(plain).__name__ in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(**iterative)
+@pytest.mark.parametrize(**entries(lambda entry: entry.direction != 0 and entry.groups))
 def test_scoring_monitor_scores_every_iteration_where_y_exists(entry):
     X = overlapping()
     y = entry.data(X).get("y", (X[:, 0] > 0).astype(int))

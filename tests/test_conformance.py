@@ -22,6 +22,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning:sklearn"),
     # They ask for one cluster, and pass arrays to what was fitted on frames.
     pytest.mark.filterwarnings("ignore:algorithm='elkan' doesn't make sense:RuntimeWarning"),
+    # They call partial_fit after fit.
+    pytest.mark.filterwarnings("ignore:partial_fit begins anew:UserWarning"),
     pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning"),
     pytest.mark.filterwarnings("ignore:X has feature names, but:UserWarning"),
     pytest.mark.filterwarnings("ignore:Casting complex values:numpy.exceptions.ComplexWarning"),

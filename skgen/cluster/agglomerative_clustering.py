@@ -320,7 +320,7 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
         if self.n_clusters is not None and self.n_clusters > len(leaves):
             raise ValueError(
                 f"Cannot extract more clusters than samples: {self.n_clusters} clusters were given"
-                f" for a tree with {len(leaves)} leaves."
+                f" for a tree with {len(leaves)} leaves (n_samples of positive weight)."
             )
         weight = weight[leaves]
         if self.metric in EUCLIDEAN:
@@ -454,7 +454,8 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
         elif self.metric in EUCLIDEAN:
             X = X - self._mean
         step = max(1, PREDICTED // max(self.n_leaves_, X.shape[1]))
-        labels = [self._nearest_of(X[i : i + step]) for i in range(0, len(X), step)]
+        with np.errstate(over="ignore", invalid="ignore"):
+            labels = [self._nearest_of(X[i : i + step]) for i in range(0, len(X), step)]
         return np.concatenate(labels) if labels else np.zeros(0, dtype=np.intp)
 
     def _nearest_of(self, X):
@@ -462,7 +463,7 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
             found = ((X[:, None, :] - self._centers) ** 2).sum(axis=2)
             if self.linkage == "ward":
                 found *= self._center_weight / (1.0 + self._center_weight)
-            return found.argmin(axis=1)
+            return nearest_column(found)
         labels = self._leaf_labels
         k = int(labels.max()) + 1
         out = np.full((len(X), k), np.inf if self.linkage == "single" else 0.0)
@@ -484,7 +485,7 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
                     out[:, cluster] = members @ self._weight[labels == cluster]
         if self.linkage == "average":
             out /= np.bincount(labels, self._weight, k)
-        return out.argmin(axis=1)
+        return nearest_column(out)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "labels_")
@@ -493,6 +494,16 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = self.metric == "precomputed"
         return tags
+
+
+def nearest_column(distances):
+    """Of every row the column of the least distance; ValueError where they overflow."""
+    if not np.isfinite(distances).all():
+        raise ValueError(
+            "distances from X to the clusters overflow float64: X has values too large; divide X by"
+            " a constant, as in fit"
+        )
+    return distances.argmin(axis=1)
 
 
 def build_tree(X, weight, rule, metric, graph, n_clusters, n_threads):

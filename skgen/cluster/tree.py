@@ -18,12 +18,26 @@ def cut_by_number(tree, n_clusters):
     """
     n = len(tree) + 1
     children = tree[:, :2].astype(np.intp)
-    heap = [-(2 * n - 2)]
+    keys = node_keys(tree)
+    heap = [(-keys[-1], -(2 * n - 2))]
     for _ in range(n_clusters - 1):
-        left, right = children[-heap[0] - n]
-        heappush(heap, -left)
-        heappushpop(heap, -right)
-    return labels_of_nodes(children, [-node for node in heap])
+        left, right = children[-heap[0][1] - n]
+        heappush(heap, (-keys[left], -left))
+        heappushpop(heap, (-keys[right], -right))
+    return labels_of_nodes(children, [-node for _, node in heap])
+
+
+def node_keys(tree):
+    """Numbers (2 n - 1,) by which nodes are ordered: their own, unless rows are equal.
+
+    Equal rows are one row of more weight, so their node has the number of the first.
+    """
+    n, joined = len(tree) + 1, int(np.count_nonzero(tree[:, 2] == 0.0))
+    keys = np.arange(2 * n - 1)
+    if joined and not tree[:joined, 2].any():
+        for i, (left, right) in enumerate(tree[:joined, :2].astype(np.intp)):
+            keys[n + i] = min(keys[left], keys[right])
+    return keys.tolist()
 
 
 def cut_by_height(tree, threshold):

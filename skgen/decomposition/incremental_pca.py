@@ -250,13 +250,19 @@ class IncrementalPCA(PrincipalComponents):
     def _set_fitted(self, kept, dtype):
         """Write the fitted attributes."""
         moments, k = kept.moments, len(kept.components)
+        total = float(moments.square.sum())
+        if not np.isfinite(total):
+            raise ValueError(
+                "X has values too large, or sample_weight has: the sum of squares overflows; divide"
+                " X or the weights by a constant"
+            )
         noise = max(kept.n_rows, moments.mean.size) * np.finfo(np.float64).eps
         squares = kept.sizes**2
-        total, divisor = float(moments.square.sum()), moments.weight - 1.0
+        divisor = moments.weight - 1.0
         rest = min(kept.n_rows, moments.mean.size) - k
         left = total - squares.sum()
         left = left if left > total * noise else 0.0
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             attributes = {
                 "components_": kept.components,
                 "explained_variance_": squares / divisor if divisor > 0.0 else 0.0 * squares,

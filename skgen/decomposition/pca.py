@@ -14,6 +14,7 @@ import numpy as np
 from skgen.base import (
     FitTask,
     Interval,
+    RealNotInt,
     StrOptions,
     admit,
     check_random_state,
@@ -39,6 +40,8 @@ from skgen.statistics import ScatterMoments, scatter_moments
 
 # Columns beyond which the products of a row are not one piece of work.
 MOST_WORK = 2000
+# Rows that weights can stand for: numbers beyond are no counts.
+MOST_COUNTED = 2**53
 CHOICES = ("mle", "parallel_analysis", "held_out")
 
 
@@ -129,7 +132,7 @@ class PCA(PrincipalComponents):
     _parameter_constraints = {
         "n_components": [
             Interval(Integral, 0, None, closed="left"),
-            Interval(Real, 0, 1, closed="neither"),
+            Interval(RealNotInt, 0, 1, closed="neither"),
             StrOptions(set(CHOICES)),
             None,
         ],
@@ -283,7 +286,8 @@ class PCA(PrincipalComponents):
             )
         shape = count_rows(rows), rows.n_features
         task = FitTask(self, X, y, sample_weight, max_iter=1)
-        with task.restart() as run, one_blas_thread(rows):
+        side = rows.n_rows if self.svd_solver == "gram" else 0
+        with task.restart() as run, one_blas_thread(rows, side):
             run.begin()
             count = self._requested_count(shape)
             solver = self._solver(shape, count, not isinstance(rows.X, np.ndarray))
@@ -462,7 +466,7 @@ def count_rows(rows):
     """Rows that the weights stand for, or rows of positive weight where these are more."""
     if rows.weight is None:
         return rows.n_rows
-    return max(int(np.count_nonzero(rows.weight)), int(rows.weight_sum))
+    return max(int(np.count_nonzero(rows.weight)), int(min(rows.weight_sum, MOST_COUNTED)))
 
 
 def part_of(rows, places):

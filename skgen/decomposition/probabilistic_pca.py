@@ -70,8 +70,8 @@ class ProbabilisticPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
     tol : float, default=1e-4
         EM has converged when the objective per unit of weight changes by less, in nats.
     max_iter : int, default=500
-    acceleration : {"squarem", "anderson"}, default=None
-        Extrapolates EM, which is slow where there is little noise.
+    acceleration : {"squarem", "anderson"} or None, default="squarem"
+        Extrapolates EM, which is slow where there is little noise; None for plain EM.
     learning_decay, learning_offset : float, default=0.7, 2.0
         Step sizes (t + learning_offset) ^ -learning_decay of `partial_fit` with missing cells.
     warm_start : bool, default=False
@@ -150,7 +150,7 @@ class ProbabilisticPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
         component_precision_prior=None,
         tol=1e-4,
         max_iter=500,
-        acceleration=None,
+        acceleration="squarem",
         learning_decay=0.7,
         learning_offset=2.0,
         warm_start=False,
@@ -442,6 +442,8 @@ class ProbabilisticPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
                 history = [self._value(params, rows, scatter)]
                 self.n_iter_, self.converged_ = 1, True
                 self.stop_reason_ = "closed form"
+                if self.verbose:
+                    announce("Closed form, objective %.5f", history[0])
                 run.end(lambda: {})
             self._set_parameters(params, rows.dtype)
             self.objective_history_, self.lower_bound_ = history, history[-1]
@@ -563,6 +565,7 @@ class ProbabilisticPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
     def _ascend(self, model, start, source, run, dtype):
         report = None
         if self.verbose:
+            announce("EM, at most %d iterations", self.max_iter)
 
             def report(iteration, value, change):
                 if iteration % self.verbose_interval == 0:
@@ -656,12 +659,12 @@ class ProbabilisticPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
         for name, value in attributes.items():
             if not np.isfinite(value).all():
                 raise ValueError(f"{name} does not fit into {dtype}; divide X by a constant")
-        return attributes | {"noise_variance_": float(params.noise)}
+        count = params.loadings.shape[1]
+        return attributes | {"noise_variance_": float(params.noise), "n_components_": count}
 
     def _set_parameters(self, params, dtype):
         for name, value in self._attributes(params, dtype).items():
             setattr(self, name, value)
-        self.n_components_ = len(self.components_)
 
     def _model_params(self):
         return latent.LatentLinear(
@@ -683,6 +686,9 @@ class ProbabilisticPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
             both = rows.map(_latent_moments, prepared, np.empty((rows.n_rows, q + q * q)))
         covariance = both[:, q:].reshape(rows.n_rows, q, q)
         return both[:, :q].astype(dtype), np.ascontiguousarray(covariance)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "components_")
 
     @property
     def _n_features_out(self):
@@ -732,14 +738,20 @@ def _incomplete(X):
 
 
 def _log_density(block, prepared):
-    if not _incomplete(block.X):
-        return latent.complete_log_density(block.X, prepared.model)
     q = prepared.model.loadings.shape[1]
-    found = [
-        latent.posterior(block.X[piece], prepared).log_density
-        for piece in latent.pieces(len(block), q)
-    ]
-    return np.concatenate(found)
+    # Set for every thread. Too far away for squares: the density is 0.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if not _incomplete(block.X):
+            found = latent.complete_log_density(block.X, prepared.model)
+        else:
+            found = np.concatenate(
+                [
+                    latent.posterior(block.X[piece], prepared).log_density
+                    for piece in latent.pieces(len(block), q)
+                ]
+            )
+    found[np.isnan(found)] = -np.inf
+    return found
 
 
 def _latent_means(block, prepared):

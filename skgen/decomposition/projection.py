@@ -45,10 +45,21 @@ class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Est
         Z : ndarray of shape (n, n_components_), float32 for float32 X
             Divided by their standard deviations if `whiten`; 0 for components without variance.
         """
-        X = admit_new(self, X, accept_sparse=True)
-        return self._project(X)
+        check_is_fitted(self)
+        return self._project(admit_new(self, X, accept_sparse=True))
 
     def _project(self, X):
+        with np.errstate(over="ignore", invalid="ignore"):
+            Z = self._coordinates(X)
+            finite = np.isfinite(np.add.reduce(Z, axis=None)) or np.isfinite(Z).all()
+        if not finite:
+            raise ValueError(
+                f"coordinates of X overflow {Z.dtype}: X has values too large; divide X by a"
+                " constant, as in fit"
+            )
+        return Z
+
+    def _coordinates(self, X):
         components = self.components_
         if self.whiten:
             components = components * inverse_deviations(self.explained_variance_)[:, None]
@@ -130,6 +141,7 @@ class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Est
         -------
         log_density : ndarray of shape (n,), in nats
         """
+        check_is_fitted(self)
         X = admit_new(self, X, accept_sparse=True)
         rows = Rows(X, n_threads=thread_count(getattr(self, "n_jobs", None)))
         variances, noise = self._floored_variances()
@@ -138,9 +150,11 @@ class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Est
         components = self.components_.astype(np.float64)
         mean = self.mean_.astype(np.float64)
         params = components, mean, variances, noise, constant
-        with one_blas_thread(rows):
+        with one_blas_thread(rows), np.errstate(over="ignore", invalid="ignore"):
             out = rows.map(_log_density, params, np.empty(rows.n_rows))
-        return out.astype(np.result_type(X.dtype, self.components_.dtype))
+            # Too far away for squares: the density is 0.
+            out[np.isnan(out)] = -np.inf
+            return out.astype(np.result_type(X.dtype, self.components_.dtype))
 
     def score(self, X, y=None, sample_weight=None):
         """Mean log density of rows, weighted.
@@ -173,6 +187,9 @@ class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Est
         largest = max(variances.max(initial=0.0), float(noise))
         floor = max(eps * max(self.components_.shape) * largest, np.finfo(np.float64).tiny)
         return np.maximum(variances, floor), max(float(noise), floor)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "components_")
 
     @property
     def _n_features_out(self):
@@ -207,9 +224,13 @@ def _log_density(block, params):
             for i in range(0, len(block), step)
         ]
         return np.concatenate(parts)
-    z = block.X - mean
-    along = z @ components.T
-    rest = z - along @ components
-    return -0.5 * (
-        constant + (along**2 / variances).sum(axis=1) + np.einsum("ij,ij->i", rest, rest) / noise
-    )
+    # Set for every thread.
+    with np.errstate(over="ignore", invalid="ignore"):
+        z = block.X - mean
+        along = z @ components.T
+        rest = z - along @ components
+        return -0.5 * (
+            constant
+            + (along**2 / variances).sum(axis=1)
+            + np.einsum("ij,ij->i", rest, rest) / noise
+        )

@@ -242,6 +242,7 @@ def digest(value):
     return value.tobytes(), value.dtype, value.flags.writeable
 
 
+@pytest.mark.filterwarnings("ignore:partial_fit begins anew:UserWarning")
 @pytest.mark.parametrize(**entries())
 @pytest.mark.parametrize("kind", ["C", "F", "float32", "csr"])
 def test_inputs_are_never_modified(entry, kind):
