@@ -9,6 +9,11 @@ EXAMPLES = DOC.parent / "examples"
 PICTURES = {
     "quickstart.png": "quickstart.py",
     "seeding.png": "cluster/plot_seeding.py",
+    "color_quantization.png": "cluster/plot_color_quantization.py",
+    "dendrogram.png": "cluster/plot_dendrogram.py",
+    "digits_eigenimages.png": "decomposition/plot_digits_eigenimages.py",
+    "number_of_components.png": "decomposition/plot_number_of_components.py",
+    "missing_pixels.png": "decomposition/plot_missing_pixels.py",
     "logistic_regression.png": "linear_model/plot_logistic_regression.py",
     "softmax_training.png": "linear_model/plot_softmax_training.py",
     "perceptron.png": "linear_model/plot_perceptron.py",

@@ -21,7 +21,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.base import clone
 from sklearn.datasets import load_digits
-from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression as SklearnRegression
 from sklearn.mixture import GaussianMixture as SklearnMixture
@@ -29,6 +28,7 @@ from sklearn.model_selection import GridSearchCV, KFold, train_test_split
 from sklearn.pipeline import Pipeline
 
 import skgen
+from skgen.decomposition import PCA
 from skgen.linear_model import LogisticRegression, SoftmaxRegression
 from skgen.mixture import GaussianMixture
 

@@ -58,7 +58,7 @@ def main(output):
     figure, axes = plt.subplots(
         2 * len(PHOTOGRAPHS),
         1 + len(SIZES),
-        figsize=(11, 5.9),
+        figsize=(10, 5.4),
         height_ratios=[12, 1] * len(PHOTOGRAPHS),
         layout="constrained",
     )
@@ -78,7 +78,7 @@ def main(output):
             pictures[place].imshow(quantized)
             pictures[place].set_title(f"{n_colors} colors, error {own:.1f} (median cut {cut:.1f})")
             palettes[place].imshow(palette[None], aspect="auto")
-    figure.savefig(output, dpi=80)
+    figure.savefig(output, dpi=72)
     plt.close(figure)
     print(f"picture: {output}")
 

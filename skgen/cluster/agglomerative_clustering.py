@@ -88,16 +88,16 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
     labels_ : ndarray of shape (n,)
         Cluster of every row; for rows of weight 0 that which `predict` gives.
     n_clusters_ : int
-    linkage_ : ndarray of shape (n_leaves_ - 1, 4)
+    linkage_ : ndarray of shape (n_leaves - 1, 4)
         The tree as SciPy writes it: nodes, height, number of leaves. Merges are in the order of
         their heights; for "centroid", "median" and with `connectivity` in that they were made in.
-    children_ : ndarray of shape (n_leaves_ - 1, 2)
+    children_ : ndarray of shape (n_leaves - 1, 2)
         Nodes that were merged: the first columns of `linkage_`.
-    distances_ : ndarray of shape (n_leaves_ - 1,)
+    distances_ : ndarray of shape (n_leaves - 1,)
         Heights.
     n_leaves_ : int
         Rows of positive weight.
-    leaves_ : ndarray of shape (n_leaves_,)
+    leaves_ : ndarray of shape (n_leaves,)
         Their numbers: leaf i of the tree is row leaves_[i].
     n_connected_components_ : int
         Of `connectivity`; 1 without.

@@ -68,17 +68,17 @@ class IncrementalPCA(PrincipalComponents):
 
     Attributes
     ----------
-    components_ : ndarray of shape (n_components_, d)
+    components_ : ndarray of shape (n_components, d)
         Orthonormal, by decreasing variance, the largest loading of each positive.
-    explained_variance_ : ndarray of shape (n_components_,)
+    explained_variance_ : ndarray of shape (n_components,)
         Variance along each (divisor: sum of weights - 1).
-    explained_variance_ratio_ : ndarray of shape (n_components_,)
-    singular_values_ : ndarray of shape (n_components_,)
+    explained_variance_ratio_ : ndarray of shape (n_components,)
+    singular_values_ : ndarray of shape (n_components,)
     mean_ : ndarray of shape (d,)
     var_ : ndarray of shape (d,)
         Variance of every column (divisor: sum of weights).
     noise_variance_ : float
-        Mean variance of the min(n, d) - n_components_ components left out.
+        Mean variance of the min(n, d) - `n_components_` components left out.
     n_components_ : int
     n_samples_seen_ : int
     batch_size_ : int

@@ -85,22 +85,26 @@ class PCA(PrincipalComponents):
 
     Attributes
     ----------
-    components_ : ndarray of shape (n_components_, d)
+    components_ : ndarray of shape (n_components, d)
         Orthonormal, by decreasing variance, the largest loading of each positive.
-    explained_variance_ : ndarray of shape (n_components_,)
+    explained_variance_ : ndarray of shape (n_components,)
         Variance along each (divisor: sum of weights - 1); 0 where rounding alone may have made it.
-    explained_variance_ratio_ : ndarray of shape (n_components_,)
+    explained_variance_ratio_ : ndarray of shape (n_components,)
         As shares of the variance of all columns.
-    singular_values_ : ndarray of shape (n_components_,)
+    singular_values_ : ndarray of shape (n_components,)
         Of the centered rows times the roots of their weights.
     mean_ : ndarray of shape (d,)
     n_components_ : int
     n_samples_ : int
     noise_variance_ : float
+<<<<<<< HEAD
         Mean variance of the min(n, d) - n_components_ components left out.
     spectrum_ : ndarray
         Variances of all components that the solver found, those beyond `n_components_` too: all
         min(n, d) where it had to know them.
+=======
+        Mean variance of the min(n, d) - `n_components_` components left out.
+>>>>>>> 6abc7d3d7cc68dc91476eff9dc50e24849ea087d
     svd_solver_ : str
         The solver that was used.
     noise_thresholds_ : ndarray
@@ -210,7 +214,7 @@ class PCA(PrincipalComponents):
 
         Returns
         -------
-        Z : ndarray of shape (n, n_components_)
+        Z : ndarray of shape (n, n_components)
         """
         rows = self._fit(X, y, sample_weight)
         return self._project(rows.X)

@@ -85,14 +85,14 @@ class ProbabilisticPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
 
     Attributes
     ----------
-    components_ : ndarray of shape (n_components_, d)
+    components_ : ndarray of shape (n_components, d)
         The columns of W: orthogonal, longest first, the largest loading of each positive.
     mean_ : ndarray of shape (d,)
     noise_variance_ : float
         s, at least 1e-10 of the mean variance of the columns.
-    explained_variance_ : ndarray of shape (n_components_,)
-        Variance along each component, |w|^2 + s (divisor: sum of weights).
-    explained_variance_ratio_ : ndarray of shape (n_components_,)
+    explained_variance_ : ndarray of shape (n_components,)
+        Variance along each component, ``|w|^2 + s`` (divisor: sum of weights).
+    explained_variance_ratio_ : ndarray of shape (n_components,)
         As shares of the variance of the model.
     n_components_ : int
     lower_bound_ : float
@@ -204,7 +204,7 @@ class ProbabilisticPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
 
         Returns
         -------
-        Z : ndarray of shape (n, n_components_)
+        Z : ndarray of shape (n, n_components)
         """
         rows = self._fit(X, y, sample_weight)
         return self._latent(rows, False)
@@ -262,9 +262,9 @@ class ProbabilisticPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
 
         Returns
         -------
-        Z : ndarray of shape (n, n_components_), float32 for float32 X
+        Z : ndarray of shape (n, n_components), float32 for float32 X
             E z, which is nearer to 0 the more noise there is and the more cells are missing.
-        covariance : ndarray of shape (n, n_components_, n_components_), float64
+        covariance : ndarray of shape (n, n_components, n_components), float64
             Of every row's latent variables, with ``return_covariance=True``.
         """
         check_is_fitted(self)
@@ -275,7 +275,7 @@ class ProbabilisticPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
 
         Parameters
         ----------
-        X : array of shape (n, n_components_)
+        X : array of shape (n, n_components)
 
         Returns
         -------

@@ -42,7 +42,7 @@ class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Est
 
         Returns
         -------
-        Z : ndarray of shape (n, n_components_), float32 for float32 X
+        Z : ndarray of shape (n, n_components), float32 for float32 X
             Divided by their standard deviations if `whiten`; 0 for components without variance.
         """
         check_is_fitted(self)
@@ -81,7 +81,7 @@ class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Est
 
         Parameters
         ----------
-        X : array of shape (n, n_components_)
+        X : array of shape (n, n_components)
 
         Returns
         -------

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skgen.cluster import KMeans
-from skgen.decomposition import PCA, IncrementalPCA
+from skgen.decomposition import PCA, IncrementalPCA, ProbabilisticPCA
 from skgen.inspection import ComponentsDisplay, ReconstructionDisplay, ScreeDisplay
 from skgen.linear_model import LogisticRegression
 from skgen.mixture import GaussianMixture
@@ -33,6 +33,11 @@ def no_figure_is_left():
 def axes():
     """Axes that pyplot does not know."""
     return Figure().subplots()
+
+
+def with_holes(seed=0):
+    generator = np.random.default_rng(seed)
+    return np.where(generator.random(X.shape) < 0.3, np.nan, X)
 
 
 def tiles(image, high, wide, width, n_images):
@@ -62,6 +67,15 @@ def test_scree_has_the_variances_and_their_cumulative_share(kind):
     assert display.cumulative_.axes is display.cumulative_ax_ is not display.ax_
     assert display.cumulative_ax_.figure is display.figure_
     assert display.cumulative_ax_.get_ylim()[0] == display.ax_.get_ylim()[0] == 0.0
+
+
+def test_scree_of_probabilistic_components():
+    model = ProbabilisticPCA(5).fit(with_holes())
+    display = ScreeDisplay.from_estimator(model, ax=axes())
+    np.testing.assert_array_equal(display.line_.get_ydata(), model.explained_variance_)
+    np.testing.assert_allclose(
+        display.cumulative_.get_ydata(), np.cumsum(model.explained_variance_ratio_)
+    )
 
 
 def test_scree_draws_what_noise_reaches():
@@ -249,16 +263,14 @@ def test_many_rows_are_drawn_in_several_lines():
     assert names == ["rows", "reconstructions", "difference"] * 2
 
 
-def with_holes(seed=0):
-    generator = np.random.default_rng(seed)
-    return np.where(generator.random(X.shape) < 0.3, np.nan, X)
-
-
-def test_missing_cells_are_shown_and_restored():
+@pytest.mark.parametrize(
+    "model", [GaussianMixture(3, reg_covar=1.0, random_state=0), ProbabilisticPCA(5)]
+)
+def test_missing_cells_are_shown_and_restored(model):
     holes = with_holes()
-    mixture = GaussianMixture(3, reg_covar=1.0, random_state=0).fit(holes)
-    display = ReconstructionDisplay.from_estimator(mixture, holes[:5], complete=X[:5], ax=axes())
-    expected = mixture.impute(holes[:5])
+    model.fit(holes)
+    display = ReconstructionDisplay.from_estimator(model, holes[:5], complete=X[:5], ax=axes())
+    expected = model.impute(holes[:5])
     parts = tiles(display.image_, 8, 8, 5, 20).reshape(4, 5, 64)
     for part, values in zip(parts, (holes[:5], expected, X[:5]), strict=False):
         np.testing.assert_array_equal(part, values)
@@ -270,11 +282,18 @@ def test_missing_cells_are_shown_and_restored():
     np.testing.assert_allclose(display.errors_, np.sqrt(squares.sum(axis=1) / missing.sum(axis=1)))
     error = np.sqrt(squares.sum() / missing.sum())
     assert display.ax_.get_xlabel().endswith(f"over missing cells: {error:.3g}")
-    unknown = ReconstructionDisplay.from_estimator(mixture, holes[:5], ax=axes())
+    unknown = ReconstructionDisplay.from_estimator(model, holes[:5], ax=axes())
     assert unknown.errors_ is unknown.differences_ is None
     assert unknown.ax_.get_xlabel() == ""
     names = [text.get_text() for text in unknown.ax_.get_yticklabels()]
     assert names == ["given", "restored"]
+
+
+def test_complete_rows_go_through_the_latent_variables():
+    model = ProbabilisticPCA(5).fit(with_holes())
+    display = ReconstructionDisplay.from_estimator(model, X[:4], ax=axes())
+    expected = model.transform(X[:4]) @ model.components_ + model.mean_
+    np.testing.assert_array_equal(display.reconstructions, expected)
 
 
 def test_row_without_missing_cells_among_others_has_no_error():
