@@ -97,14 +97,10 @@ class PCA(PrincipalComponents):
     n_components_ : int
     n_samples_ : int
     noise_variance_ : float
-<<<<<<< HEAD
-        Mean variance of the min(n, d) - n_components_ components left out.
+        Mean variance of the min(n, d) - `n_components_` components left out.
     spectrum_ : ndarray
         Variances of all components that the solver found, those beyond `n_components_` too: all
         min(n, d) where it had to know them.
-=======
-        Mean variance of the min(n, d) - `n_components_` components left out.
->>>>>>> 6abc7d3d7cc68dc91476eff9dc50e24849ea087d
     svd_solver_ : str
         The solver that was used.
     noise_thresholds_ : ndarray
