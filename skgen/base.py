@@ -27,12 +27,6 @@ from sklearn.base import (
     clone,
 )
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.metrics.pairwise import (
-    _VALID_METRICS,
-    paired_distances,
-    pairwise_distances,
-    pairwise_distances_chunked,
-)
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -67,7 +61,6 @@ except ImportError:  # scikit-learn 1.8
 
 
 __all__ = [
-    "VALID_METRICS",
     "CallbackSupportMixin",
     "ClassNamePrefixFeaturesOutMixin",
     "ClassifierMixin",
@@ -99,12 +92,11 @@ __all__ = [
     "clone",
     "collected_warnings",
     "fit_context",
+    "metrics",
     "one_blas_thread",
-    "paired_distances",
-    "pairwise_distances",
-    "pairwise_distances_chunked",
     "random_streams",
     "require_finite",
+    "require_metric",
     "split_folds",
     "split_stratified",
     "thread_count",
@@ -112,7 +104,6 @@ __all__ = [
     "warn_convergence",
 ]
 
-VALID_METRICS = frozenset(_VALID_METRICS)
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 # Sums of smaller weights have inverses that overflow.
 SMALLEST_WEIGHT = 1e-290
@@ -361,6 +352,23 @@ def split_stratified(labels, share, random_state):
 
     splitter = StratifiedShuffleSplit(test_size=share, random_state=random_state)
     return next(splitter.split(np.zeros((len(labels), 1)), labels))
+
+
+def metrics():
+    """scikit-learn's module of distances between rows; 30 ms that few fits need."""
+    from sklearn.metrics import pairwise
+
+    return pairwise
+
+
+def require_metric(name):
+    """Raise where scikit-learn has no metric of that name."""
+    known = set(metrics()._VALID_METRICS)
+    if name not in known:
+        raise ValueError(
+            f"metric={name!r} must be a function of two rows, 'precomputed', or one of"
+            f" {sorted(known)}"
+        )
 
 
 def split_folds(cv, X, y, random_state):

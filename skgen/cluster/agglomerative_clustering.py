@@ -16,7 +16,6 @@ import numpy as np
 
 from skgen import kernels
 from skgen.base import (
-    VALID_METRICS,
     ClusterMixin,
     Estimator,
     FitTask,
@@ -28,11 +27,10 @@ from skgen.base import (
     check_is_fitted,
     check_memory,
     fit_context,
+    metrics,
     one_blas_thread,
-    paired_distances,
-    pairwise_distances,
-    pairwise_distances_chunked,
     require_finite,
+    require_metric,
     thread_count,
 )
 from skgen.cluster import tree as dendrogram
@@ -133,7 +131,7 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
 
     _parameter_constraints = {
         "n_clusters": [Interval(Integral, 1, None, closed="left"), None],
-        "metric": [StrOptions({*VALID_METRICS, "precomputed"}), callable],
+        "metric": [str, callable],
         "memory": [str, HasMethods("cache"), None],
         "connectivity": ["array-like", "sparse matrix", callable, None],
         "compute_full_tree": [StrOptions({"auto"}), "boolean"],
@@ -294,6 +292,8 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
 
     def _check_arguments(self):
         """Raise where arguments contradict each other."""
+        if not callable(self.metric) and self.metric not in (*EUCLIDEAN, "precomputed"):
+            require_metric(self.metric)
         if (self.n_clusters is None) == (self.distance_threshold is None):
             raise ValueError(
                 "Exactly one of n_clusters and distance_threshold has to be set, and the other"
@@ -445,7 +445,7 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
         """Distances of rows to the leaves at `places`; X is as in `_rows`."""
         if self.metric == "precomputed":
             return X[:, places]
-        return pairwise_distances(X, self._rows[places], metric=self.metric)
+        return metrics().pairwise_distances(X, self._rows[places], metric=self.metric)
 
     def _nearest(self, X):
         """The cluster of each row by the linkage's rule."""
@@ -513,7 +513,7 @@ def build_tree(X, weight, rule, metric, graph, n_clusters, n_threads):
         def edge_lengths(i, j):
             if metric == "precomputed":
                 return np.asarray(X[i, j], dtype=np.float64)
-            return paired_distances(X[i], X[j], metric=metric).astype(np.float64)
+            return metrics().paired_distances(X[i], X[j], metric=metric).astype(np.float64)
 
         return merge_connected(graph, edge_lengths, X, weight, rule, n_clusters)
     if metric in EUCLIDEAN:
@@ -531,7 +531,7 @@ def condensed_distances(X, metric):
         chunks = [X]
     else:
         # Some metrics learn from all rows, so they are handed over together.
-        chunks = pairwise_distances_chunked(X, metric=metric, working_memory=64)
+        chunks = metrics().pairwise_distances_chunked(X, metric=metric, working_memory=64)
     start = 0
     for chunk in chunks:
         for row in chunk:
