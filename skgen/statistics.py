@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from skgen import kernels
+from skgen.rows import Block
 
 # A difference that keeps this share of its terms keeps ten digits.
 FULL_DIGITS = 1e-6
@@ -196,10 +197,11 @@ def scatter_moments(rows):
     if sparse.issparse(rows.X):
         return _sparse_scatter(rows)
     origin, scale = near_rows(rows)
+    origin = origin.astype(type_of_sums(rows))
     moments, kept = _scatter_about(rows, origin, scale)
     if kept < FULL_DIGITS and np.isfinite(moments.mean).all():
         # The rows that were looked at are no picture of the others.
-        origin = moments.mean.astype(rows.dtype)
+        origin = moments.mean.astype(rows.dtype).astype(origin.dtype)
         moments, _ = _scatter_about(rows, origin, scale)
     return moments
 
@@ -209,8 +211,21 @@ LOOKED_AT = 2**18
 FEWEST_LOOKED_AT, MOST_LOOKED_AT = 64, 1000
 # Powers of two that have a square, and an inverse.
 MOST_EXPONENT = {np.dtype(np.float32): 120, np.dtype(np.float64): 500}
+# Products that cost some 10 ms in float64.
+MOST_EXACT_WORK = 1e9
 # More columns than this are left to a BLAS: sums as large leave the cache.
 MOST_COLUMNS_OF_TILES = 1500
+
+
+def type_of_sums(rows):
+    """The dtype in which products of up to some hundred rows are summed.
+
+    float32 rows are copied to float64, a block at a time, where that takes no time to speak of.
+    """
+    work = float(rows.n_rows) * rows.n_features**2
+    return (
+        np.dtype(np.float64) if work <= MOST_EXACT_WORK or sparse.issparse(rows.X) else rows.dtype
+    )
 
 
 def near_rows(rows):
@@ -294,6 +309,8 @@ def outer_sums(block, params):
     """Sums of scale (x - origin) and its products, as kernels.scatter.add_outer lays them out."""
     origin, scale = params
     d = block.X.shape[1]
+    if block.X.dtype != origin.dtype:
+        block = Block(block.X.astype(origin.dtype), block.weight, block.target, block.start)
     total = Sums(0.0, np.zeros((d + 1, kernels.scatter.width(d, block.X.itemsize))))
     if d <= MOST_COLUMNS_OF_TILES:
         total.weight = kernels.scatter.add_outer(block.X, block.weight, origin, scale, total.sums)

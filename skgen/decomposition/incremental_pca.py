@@ -202,9 +202,11 @@ class IncrementalPCA(PrincipalComponents):
 
     def _absorb(self, kept, rows):
         """What is kept of the rows before and these, which are of positive weight."""
-        k = self._check_count(kept, rows)
         with np.errstate(over="ignore", invalid="ignore"):
-            moments = column_moments(rows)
+            return self._merged(kept, rows, self._check_count(kept, rows))
+
+    def _merged(self, kept, rows, k):
+        moments = column_moments(rows)
         if not moments.finite:
             require_finite(self, rows.X)
             raise ValueError(

@@ -36,10 +36,12 @@ from skgen.decomposition.spectrum import (
     of_moments,
 )
 from skgen.rows import Rows
-from skgen.statistics import ScatterMoments, scatter_moments
+from skgen.statistics import ScatterMoments, scatter_moments, type_of_sums
 
 # Columns beyond which the products of a row are not one piece of work.
 MOST_WORK = 2000
+# More than the rounding of a sum of weights that is 1.
+ONE_ROW = 1.0 + 1e-9
 # Rows that weights can stand for: numbers beyond are no counts.
 MOST_COUNTED = 2**53
 CHOICES = ("mle", "parallel_analysis", "held_out")
@@ -265,7 +267,9 @@ class PCA(PrincipalComponents):
             everything = min(n_rows, d)
             if isinstance(self.n_components, Integral):
                 self._check_count(int(self.n_components), (max(n_rows, int(self.n_components)), d))
-            spectrum = of_moments(moments, everything, max(min(n_rows - 1, d), 0))
+            spectrum = of_moments(
+                moments, everything, max(min(n_rows - 1, d), 0), type_of_sums(rows)
+            )
             count = self._count_of(spectrum, rows, folds)
             self._set_fitted(spectrum, min(count, everything), everything, dtype)
             self.n_samples_ = rows.n_rows + (0 if before is None else self.n_samples_)
@@ -282,7 +286,7 @@ class PCA(PrincipalComponents):
     def _fit(self, X, y, sample_weight):
         """Fit; returns the rows."""
         rows = self._admit(X, sample_weight, reset=True, min_rows=2)
-        if not rows.weight_sum > 1.0:
+        if not rows.weight_sum > ONE_ROW:
             raise ValueError(
                 f"sample_weight sums to {rows.weight_sum:.3g}, but variances of fewer than two rows"
                 " are not defined: a weight is a number of rows; multiply the weights by a constant"
@@ -455,6 +459,7 @@ class PCA(PrincipalComponents):
         else:
             left = total - kept.sum()
             noise = len(spectrum.mean) * np.finfo(np.float64).eps
+            noise = max(noise, 16.0 * float(np.finfo(dtype).eps))
             left = left if left > total * noise else 0.0
         variances = kept / divisor if divisor > 0.0 else np.zeros(count)
         noise = left / divisor / rest if rest and divisor > 0.0 else 0.0

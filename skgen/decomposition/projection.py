@@ -126,6 +126,10 @@ class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Est
         check_is_fitted(self)
         variances, noise = self._floored_variances()
         components = self.components_.astype(np.float64)
+        k, d = components.shape
+        if k == d:
+            # Nothing is left for the noise, and a difference would lose the digits.
+            return ((components.T / variances) @ components).astype(self.components_.dtype)
         precision = (components.T * (1.0 / variances - 1.0 / noise)) @ components
         precision.flat[:: len(precision) + 1] += 1.0 / noise
         return precision.astype(self.components_.dtype)

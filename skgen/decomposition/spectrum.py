@@ -28,6 +28,7 @@ from skgen.statistics import (
     inverse_size,
     near_column_moments,
     scatter_moments,
+    type_of_sums,
 )
 
 # Solvers that find all components, and those that find few of many.
@@ -129,13 +130,15 @@ def find_spectrum(rows, solver, k, options, check):
         scatter = scatter_moments(rows)
         check(scatter.mean, scatter.scatter)
         if ordinary(float(np.diagonal(scatter.scatter).max(initial=0.0)) / scatter.weight):
-            return of_moments(scatter, k, rank_bound(rows))
+            return of_moments(scatter, k, rank_bound(rows), type_of_sums(rows))
     if sparse.issparse(rows.X):
         origin = origin_of_full_columns(rows)
         if origin.any():
             shifted = find_spectrum(shifted_columns(rows, origin), solver, k, options, check)
             return replace(shifted, mean=shifted.mean + origin)
-    moments = near_column_moments(rows)
+    # Singular values see what float32 sums leave of the mean.
+    precise = solver == "full" and rows.dtype == np.float32
+    moments = column_moments(rows) if precise else near_column_moments(rows)
     check(moments.mean, moments.square)
     if not ordinary(float(moments.square.max(initial=0.0)) / moments.weight, rows.dtype):
         # Squares would underflow or overflow; a power of two changes no digit.
@@ -143,7 +146,7 @@ def find_spectrum(rows, solver, k, options, check):
         rows = rows.with_values(rows.X * rows.dtype.type(factor))
         moments = column_moments(rows)
     if solver == "covariance_eigh":
-        spectrum = of_moments(scatter_moments(rows), k, rank_bound(rows))
+        spectrum = of_moments(scatter_moments(rows), k, rank_bound(rows), type_of_sums(rows))
     elif solver == "full" and not (sparse.issparse(rows.X) and rows.n_rows < rows.n_features):
         spectrum = of_root(rows, moments, k)
     elif solver in COMPLETE:
@@ -162,7 +165,10 @@ def origin_of_full_columns(rows):
     full = stored == rows.n_rows
     if not full.any():
         return np.zeros(rows.n_features)
-    moments = column_moments(rows)
+    with np.errstate(over="ignore", invalid="ignore"):
+        moments = column_moments(rows)
+    if not moments.finite:
+        return np.zeros(rows.n_features)
     far = full & (moments.mean**2 > FAR * moments.variance)
     # Of X's dtype, so that the differences are exact.
     return np.where(far, moments.mean, 0.0).astype(rows.dtype).astype(np.float64)
@@ -213,10 +219,10 @@ def rank_bound(rows):
 # The scatter matrix itself
 
 
-def of_moments(moments, k, rank):
-    """The `Spectrum`, k components, of `ScatterMoments` of so large a rank at most."""
+def of_moments(moments, k, rank, dtype=np.float64):
+    """The `Spectrum`, k components, of `ScatterMoments` of a rank at most, summed in this dtype."""
     squares, vectors = eigenvectors_of_varying(moments.scatter, k)
-    share = len(moments.mean) * np.finfo(np.float64).eps
+    share = max(len(moments.mean) * np.finfo(np.float64).eps, np.finfo(dtype).eps)
     diagonal = np.maximum(np.diagonal(moments.scatter), 0.0)
     return cleared(moments, vectors.T, squares, diagonal, share, k, rank)
 
@@ -458,7 +464,9 @@ def lanczos(product, rows, k, options):
     d = rows.n_features
     block = min(k + SPARE_VECTORS, d)
     start = options.random_state.normal(size=(d, block))
-    tol = options.tol if options.tol > 0.0 else RESIDUAL[rows.dtype]
+    # Products have the dtype's digits.
+    tol = max(options.tol, 4.0 * float(np.finfo(rows.dtype).eps))
+    tol = tol if options.tol > 0.0 else RESIDUAL[rows.dtype]
     solution = leading_eigenvectors(product, start, k, tol, MOST_PRODUCTS, options.watch)
     largest = max(float(solution.values[0]), np.finfo(float).tiny) if k else 1.0
     residual = float(solution.residuals.max(initial=0.0)) / largest
@@ -484,7 +492,9 @@ def randomized(product, rows, k, options):
         else:
             # A common factor keeps powers in range and changes no direction.
             Q /= max(float(np.abs(Q).max(initial=0.0)), np.finfo(float).tiny)
-    return orthonormal(product(Q), np.zeros((d, 0))), power + 1, True, 0.0
+    # Powers have made the vectors nearly parallel, of which a Gram matrix would lose the rest.
+    basis = linalg.qr(product(Q), mode="economic", check_finite=False)[0]
+    return basis, power + 1, True, 0.0
 
 
 def arpack(product, rows, k, options):
@@ -524,6 +534,8 @@ def rotated(rows, moments, basis, k):
         inner = rows.sum(_projected, (padded(basis, rows.dtype), m, origin)).sums
     squares, rotation = eigenvectors(0.5 * (inner + inner.T))
     share = max(rows.n_rows, rows.n_features) * np.finfo(np.float64).eps
+    # Coordinates have the dtype's digits.
+    share = max(share, 16.0 * rows.n_features * float(np.finfo(rows.dtype).eps) ** 2)
     components = (basis @ rotation).T
     return cleared(moments, components, squares, moments.square, share, k, rank_bound(rows))
 
