@@ -293,3 +293,66 @@ def potential(X, centers):
         scores += squares
         total += scores.min(axis=1).sum() + np.einsum("ij,ij->", rows, rows)
     return total
+
+
+@dataclass
+class ComponentsProblem:
+    """The leading principal components; judged by the variance along them."""
+
+    X: object
+    n_components: int
+    n_iter: int = 1
+    to_convergence = False
+    objective_name = (
+        "share of the variance of 1e5 rows along the components, in float64, by one judge"
+    )
+    higher_is_better = True
+
+    def judge(self, answer):
+        components = np.linalg.qr(np.asarray(answer[0], dtype=np.float64).T)[0]
+        X = self.X[:JUDGED_ROWS]
+        X = np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=np.float64)
+        X = X - X.mean(axis=0)
+        return float(((X @ components) ** 2).sum() / (X**2).sum())
+
+
+@dataclass
+class RestorationProblem:
+    """Rows of a factor model with missing cells; judged by how well these are restored."""
+
+    X: np.ndarray
+    complete: np.ndarray
+    n_components: int
+    n_iter: int = 1
+    to_convergence = True
+    objective_name = "root mean square error of the restored cells; everybody at his own tolerance"
+    higher_is_better = False
+
+    @classmethod
+    def from_shape(cls, n_rows, n_features, n_components, share):
+        generator = np.random.default_rng(0)
+        complete = generator.normal(size=(n_rows, n_components)) @ generator.normal(
+            size=(n_components, n_features)
+        ) + generator.normal(size=(n_rows, n_features))
+        X = complete.copy()
+        X[generator.uniform(size=X.shape) < share] = np.nan
+        return cls(X, complete, n_components)
+
+    def judge(self, restored):
+        missing = np.isnan(self.X)
+        return float(np.sqrt(np.mean((restored - self.complete)[missing] ** 2)))
+
+
+@dataclass
+class LinkageProblem:
+    """A tree of rows; judged by the sum of its heights."""
+
+    X: np.ndarray
+    rule: str
+    n_iter: int = 1
+    to_convergence = False
+    objective_name = "sum of the heights of all merges"
+    higher_is_better = False
+
+    def judge(self, heights):
+        return float(np.sum(heights))

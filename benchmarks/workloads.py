@@ -4,13 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from benchmarks import (
     acceleration,
+    accuracy,
     classifier_contenders,
     contenders,
+    decomposition_contenders,
     fresh,
     linear_contenders,
+    linkage_memory,
     missing_contenders,
     search_contenders,
     starts,
@@ -32,10 +36,13 @@ from benchmarks.linear_problems import EpochProblem, GapProblem
 from benchmarks.problems import (
     CallProblem,
     ClassifierProblem,
+    ComponentsProblem,
     KMeansProblem,
+    LinkageProblem,
     MissingProblem,
     MixtureProblem,
     PredictionProblem,
+    RestorationProblem,
     SearchProblem,
     SeedingProblem,
 )
@@ -131,6 +138,64 @@ def mixture(name, data, structure, k, n_iter=20):
     if structure in ("tied", "spherical"):
         peers = contenders.MIXTURE_WITHOUT_DAAL
     return Workload(name, title, problem, peers, dtype="float64")
+
+
+def components(name, data, k, peers, dtype):
+    def problem(dtype, share):
+        return ComponentsProblem(data(dtype, share), k)
+
+    title = f"PCA, {name.removeprefix('pca-')}, {k} components, {dtype}"
+    return Workload(name, title, problem, peers, dtype=dtype, tolerance=1e-4)
+
+
+def in_both_types(name, data, k, peers):
+    """The race in float32, and in float64 under a name of its own."""
+    return (
+        components(name, data, k, peers, "float32"),
+        components(f"{name}-float64", data, k, peers, "float64"),
+    )
+
+
+def correlated(n_rows, n_features):
+    """Rows of a random covariance matrix, two units from the origin."""
+
+    def data(dtype, share):
+        generator = np.random.default_rng(0)
+        mixing = generator.normal(size=(n_features, n_features))
+        X = generator.normal(size=(n_rows // share, n_features)) @ mixing + 2.0
+        return X.astype(dtype)
+
+    return data
+
+
+def sparse_factors(n_rows, n_features):
+    """CSR rows of twenty factors, 99 cells of 100 left out."""
+
+    def data(dtype, share):
+        generator = np.random.default_rng(0)
+        n = n_rows // share
+        stored = sparse.random_array((n, n_features), density=0.01, rng=generator, format="csr")
+        rows = np.repeat(np.arange(n), np.diff(stored.indptr))
+        left, right = generator.normal(size=(n, 20)), generator.normal(size=(n_features, 20))
+        stored.data = np.einsum("ij,ij->i", left[rows], right[stored.indices]) + stored.data
+        return stored.astype(dtype)
+
+    return data
+
+
+def linkage(rule):
+    def problem(dtype, share):
+        return LinkageProblem(clouds(20_000, 10, 20)("float64", share), rule)
+
+    return Workload(
+        f"agglomerative-{rule}-20000x10",
+        f"AgglomerativeClustering, {rule}, 20000x10",
+        problem,
+        decomposition_contenders.LINKAGE,
+        dtype="float64",
+        rounds=3,
+        tolerance=1e-9,
+    )
 
 
 def full_inference(prefix, family, peers):
@@ -401,6 +466,52 @@ CATALOGUE = (
         starts.count_best,
         rounds=1,
         columns=("rows", *starts.STARTS),
+    ),
+    *in_both_types("pca-1e6x50", correlated(1_000_000, 50), 10, decomposition_contenders.TALL),
+    *in_both_types("pca-mnist", digits, 50, decomposition_contenders.IMAGES),
+    *in_both_types(
+        "pca-5000x5000",
+        lambda dtype, share: accuracy.decaying(5000 // share, 5000 // share, dtype),
+        20,
+        decomposition_contenders.SQUARE,
+    ),
+    components(
+        "pca-sparse-1e5x2000",
+        sparse_factors(100_000, 2000),
+        20,
+        decomposition_contenders.SPARSE,
+        "float64",
+    ),
+    components(
+        "pca-incremental-1e5x50",
+        correlated(100_000, 50),
+        10,
+        decomposition_contenders.INCREMENTAL,
+        "float64",
+    ),
+    FreshWorkload(
+        "pca-accuracy",
+        "PCA, errors against a singular value decomposition in float64",
+        accuracy.measure_accuracy,
+        rounds=1,
+        columns=("solver", "data", "dtype", "angle of subspaces", "error of variances"),
+    ),
+    Workload(
+        "ppca-missing-1e5x50",
+        "ProbabilisticPCA, 1e5x50, 20 % of the cells missing, 10 components",
+        lambda dtype, share: RestorationProblem.from_shape(100_000 // share, 50, 10, 0.2),
+        decomposition_contenders.RESTORE,
+        dtype="float64",
+        rounds=3,
+        tolerance=0.1,
+    ),
+    *(linkage(rule) for rule in linkage_memory.RULES),
+    FreshWorkload(
+        "agglomerative-memory",
+        "AgglomerativeClustering, megabytes that a tree of 20000x10 adds at its peak",
+        linkage_memory.measure,
+        rounds=1,
+        columns=("package", "linkage", "MB"),
     ),
     tiny("tiny-kmeans", "KMeans"),
     tiny("tiny-mixture", "GaussianMixture"),

@@ -347,28 +347,41 @@ def _forget_pool():
 
 
 class BlasLimit:
-    """Holds BLAS to one thread while any fit is running in this process."""
+    """Holds BLAS to one thread while any fit is running in this process.
+
+    threadpoolctl 3.8 lets one thread of the process change the limit and ignores all others, whose
+    results would then depend on how many threads BLAS has; here fits in any thread are counted.
+    """
 
     def __init__(self):
         self.lock = threading.Lock()
         self.users = 0
-        self.controller = None
-        self.limiter = None
+        self.libraries = None
+        self.before = []
 
     def enter(self):
         with self.lock:
-            if self.controller is None:
-                self.controller = ThreadpoolController()
+            if self.libraries is None:
+                found = ThreadpoolController().select(user_api="blas")
+                self.libraries = found.lib_controllers
             self.users += 1
             if self.users == 1:
-                self.limiter = self.controller.limit(limits=1, user_api="blas")
+                self.before = [library.get_num_threads() for library in self.libraries]
+                for library in self.libraries:
+                    set_threads(library, 1)
 
     def leave(self):
         with self.lock:
             self.users -= 1
             if self.users == 0:
-                self.limiter.restore_original_limits()
-                self.limiter = None
+                for library, number in zip(self.libraries, self.before, strict=True):
+                    set_threads(library, number)
+
+
+def set_threads(library, number):
+    """Set the number of threads of a BLAS, from whatever thread."""
+    if number is not None:
+        getattr(library, "_real_set_num_threads", library.set_num_threads)(number)
 
 
 _blas = BlasLimit()

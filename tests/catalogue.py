@@ -463,8 +463,13 @@ def add_pca(name, kind="PCA", **arguments):
         processes=name == "default",
         # Inner products of rows take memory as distances do.
         quadratic=name == "gram",
+        # What a batch has outside the components so far is lost.
+        repeats=name != "batches",
+        permutes=name != "batches",
         # Folds are dealt by the values of rows.
-        start=lambda X: {"n_components": 2} if name == "held_out" else {},
+        start=lambda X: {"held_out": {"n_components": 2}, "batches": {"batch_size": 10**6}}.get(
+            name, {}
+        ),
     )
 
 

@@ -18,7 +18,7 @@ def cut_by_number(tree, n_clusters):
     """
     n = len(tree) + 1
     children = tree[:, :2].astype(np.intp)
-    keys = node_keys(tree)
+    keys = node_keys(tree, n_clusters)
     heap = [(-keys[-1], -(2 * n - 2))]
     for _ in range(n_clusters - 1):
         left, right = children[-heap[0][1] - n]
@@ -27,14 +27,15 @@ def cut_by_number(tree, n_clusters):
     return labels_of_nodes(children, [-node for _, node in heap])
 
 
-def node_keys(tree):
+def node_keys(tree, n_clusters):
     """Numbers (2 n - 1,) by which nodes are ordered: their own, unless rows are equal.
 
-    Equal rows are one row of more weight, so their node has the number of the first.
+    Equal rows are one row of more weight, so their node has the number of the first, unless there
+    are so many clusters that equal rows come into several.
     """
     n, joined = len(tree) + 1, int(np.count_nonzero(tree[:, 2] == 0.0))
     keys = np.arange(2 * n - 1)
-    if joined and not tree[:joined, 2].any():
+    if joined and n_clusters <= n - joined and not tree[:joined, 2].any():
         for i, (left, right) in enumerate(tree[:joined, :2].astype(np.intp)):
             keys[n + i] = min(keys[left], keys[right])
     return keys.tolist()

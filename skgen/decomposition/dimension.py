@@ -137,6 +137,11 @@ def merged(moments):
 
 def held_out_likelihoods(training, held_out, most, n_columns):
     """Log likelihoods of the held-out rows for every rank up to `most`, from the training rows."""
+    with np.errstate(over="ignore"):
+        return _held_out_likelihoods(training, held_out, most, n_columns)
+
+
+def _held_out_likelihoods(training, held_out, most, n_columns):
     values, vectors = linalg.eigh(training.scatter / training.weight, check_finite=False)
     values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
     shift = held_out.mean - training.mean
@@ -147,7 +152,7 @@ def held_out_likelihoods(training, held_out, most, n_columns):
     before = np.append(0.0, np.cumsum(values[:most]))
     noise = (values.sum() - before) / np.maximum(d - q, 1)
     # Where training rows leave no noise there is no density of other rows.
-    floor = np.finfo(float).eps * d * max(values[0], np.finfo(float).tiny)
+    floor = max(np.finfo(float).eps * d * values[0], np.finfo(float).tiny)
     degenerate = (noise <= floor) & (q < d) & (q > 0)
     noise = np.maximum(noise, floor)
     kept = np.maximum(values[:most], floor)

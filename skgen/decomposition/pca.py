@@ -98,6 +98,9 @@ class PCA(PrincipalComponents):
     n_samples_ : int
     noise_variance_ : float
         Mean variance of the min(n, d) - `n_components_` components left out.
+    spectrum_ : ndarray
+        Variances of all components that the solver found, those beyond `n_components_` too: all
+        min(n, d) where it had to know them.
     svd_solver_ : str
         The solver that was used.
     noise_thresholds_ : ndarray
@@ -376,12 +379,14 @@ class PCA(PrincipalComponents):
         if not least <= count <= min(shape):
             raise ValueError(
                 f"n_components={count} must be between {least} and min(n_samples,"
-                f" n_features)={min(shape)} with svd_solver={solver!r}"
+                f" n_features)={min(shape)} with svd_solver={solver!r} (n_samples={shape[0]},"
+                f" n_features={shape[1]})"
             )
         if solver == "arpack" and count == min(shape):
             raise ValueError(
                 f"n_components={count} must be strictly less than min(n_samples,"
-                f" n_features)={min(shape)} with svd_solver={solver!r}"
+                f" n_features)={min(shape)} with svd_solver={solver!r} (n_samples={shape[0]},"
+                f" n_features={shape[1]})"
             )
 
     def _count_of(self, spectrum, rows, folds=None):
@@ -453,6 +458,8 @@ class PCA(PrincipalComponents):
             left = left if left > total * noise else 0.0
         variances = kept / divisor if divisor > 0.0 else np.zeros(count)
         noise = left / divisor / rest if rest and divisor > 0.0 else 0.0
+        everything_found = spectrum.squares / divisor if divisor > 0.0 else 0.0 * spectrum.squares
+        self.spectrum_ = everything_found.astype(dtype)
         self.components_ = np.ascontiguousarray(spectrum.components[:count], dtype=dtype)
         self.explained_variance_ = variances.astype(dtype)
         self.explained_variance_ratio_ = (kept / total if total > 0.0 else 0.0 * kept).astype(dtype)

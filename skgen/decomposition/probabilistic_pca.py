@@ -339,7 +339,8 @@ class ProbabilisticPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
         weight = None
         if sample_weight is not None:
             weight = check_weight(sample_weight, log_density[:, None])
-        return float(np.average(log_density, weights=weight))
+        with np.errstate(over="ignore"):
+            return float(np.average(log_density, weights=weight))
 
     def sample(self, n_samples=1):
         """Rows drawn from the model.

@@ -173,7 +173,8 @@ class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Est
         weight = (
             None if sample_weight is None else check_weight(sample_weight, log_density[:, None])
         )
-        return float(np.average(log_density.astype(np.float64), weights=weight))
+        with np.errstate(over="ignore"):
+            return float(np.average(log_density.astype(np.float64), weights=weight))
 
     def _model_variances(self):
         """Variances (k,) along the components, and that of all other directions."""

@@ -51,6 +51,8 @@ MOST_PRODUCTS = 300
 RESIDUAL = {np.dtype(np.float64): 1e-10, np.dtype(np.float32): 1e-6}
 # A LAPACK that looks for some eigenvectors only is faster up to this share of them.
 SUBSET = 0.25
+# A mean so many times the variance, both squared, costs digits of products.
+FAR = 10.0
 # Columns of which inner products are taken at a time.
 PANEL = 512
 # Numbers of a sparse block that are written out at a time.
@@ -104,8 +106,10 @@ def choose_solver(n, d, n_components, is_sparse):
         return "full"
     if wide and n <= FEW_COLUMNS:
         return "gram"
+    if few and n >= d <= FEW_COLUMNS:
+        return "covariance_eigh"
     if few:
-        return "block_lanczos"
+        return "arpack" if is_sparse else "block_lanczos"
     some = n_components is not None and 1 <= n_components < MOST_COMPONENTS * smaller
     if smaller <= MOST_SQUARE and (some or is_sparse):
         return "covariance_eigh" if d <= n else "gram"
@@ -124,6 +128,11 @@ def find_spectrum(rows, solver, k, options, check):
         check(scatter.mean, scatter.scatter)
         if ordinary(float(np.diagonal(scatter.scatter).max(initial=0.0)) / scatter.weight):
             return of_moments(scatter, k, rank_bound(rows))
+    if sparse.issparse(rows.X):
+        origin = origin_of_full_columns(rows)
+        if origin.any():
+            shifted = find_spectrum(shifted_columns(rows, origin), solver, k, options, check)
+            return replace(shifted, mean=shifted.mean + origin)
     moments = near_column_moments(rows)
     check(moments.mean, moments.square)
     if not ordinary(float(moments.square.max(initial=0.0)) / moments.weight, rows.dtype):
@@ -140,6 +149,28 @@ def find_spectrum(rows, solver, k, options, check):
     else:
         spectrum = of_products(rows, moments, k, solver, options)
     return spectrum.scaled(1.0 / factor)
+
+
+def origin_of_full_columns(rows):
+    """Means of the columns without a zero that are far from zero, 0 for all other columns.
+
+    Products would lose their digits there; elsewhere zeros are a part of the variance.
+    """
+    stored = np.bincount(rows.X.indices, minlength=rows.n_features)
+    full = stored == rows.n_rows
+    if not full.any():
+        return np.zeros(rows.n_features)
+    moments = column_moments(rows)
+    far = full & (moments.mean**2 > FAR * moments.variance)
+    # Of X's dtype, so that the differences are exact.
+    return np.where(far, moments.mean, 0.0).astype(rows.dtype).astype(np.float64)
+
+
+def shifted_columns(rows, origin):
+    """Rows with `origin` subtracted from their columns, which are full where it is not 0."""
+    X = rows.X.copy()
+    X.data = X.data - origin.astype(rows.dtype)[X.indices]
+    return rows.with_values(X)
 
 
 def ordinary(variance, dtype=np.float64):
@@ -331,7 +362,7 @@ def of_inner_products(rows, moments, k):
 def _inner_products(block, params):
     X, mean = params
     if sparse.issparse(X):
-        return np.asarray((block.X @ X.T).todense())
+        return (block.X.astype(np.float64) @ X.T.astype(np.float64)).toarray()
     # A panel of columns at a time, in float64: squares of float32 would lose half of its digits.
     out = np.zeros((len(block), len(X)))
     for start in range(0, X.shape[1], PANEL):
@@ -369,6 +400,8 @@ class SolverOptions:
 
 def of_products(rows, moments, k, solver, options):
     """The k leading components, from products of S with vectors."""
+    if not moments.square.any():
+        return rotated(rows, moments, np.zeros((rows.n_features, 0)), k)
     product = Product(rows, moments)
     found = {"block_lanczos": lanczos, "randomized": randomized, "arpack": arpack}[solver](
         product, rows, k, options
