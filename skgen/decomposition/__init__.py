@@ -4,4 +4,4 @@ from skgen.decomposition.incremental_pca import IncrementalPCA
 from skgen.decomposition.pca import PCA
 from skgen.decomposition.probabilistic_pca import ProbabilisticPCA
 
-__all__ = ["IncrementalPCA", "PCA", "ProbabilisticPCA"]  # noqa: RUF022
+__all__ = ["PCA", "IncrementalPCA", "ProbabilisticPCA"]

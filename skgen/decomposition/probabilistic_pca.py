@@ -384,7 +384,7 @@ class ProbabilisticPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
         check_is_fitted(self)
         model = self._model_params()
         inner = linalg.solve(model.gram, model.loadings.T, assume_a="pos", check_finite=False)
-        precision = -model.loadings @ inner / model.noise**2
+        precision = -(model.loadings / model.noise) @ (inner / model.noise)
         precision.flat[:: len(precision) + 1] += 1.0 / model.noise
         return precision.astype(self.components_.dtype)
 

@@ -53,6 +53,8 @@ RESIDUAL = {np.dtype(np.float64): 1e-10, np.dtype(np.float32): 1e-6}
 SUBSET = 0.25
 # A mean so many times the variance, both squared, costs digits of products.
 FAR = 10.0
+# Not one that users draw their rows from.
+COMPLETION_SEED = 74_207_281
 # Columns of which inner products are taken at a time.
 PANEL = 512
 # Numbers of a sparse block that are written out at a time.
@@ -242,9 +244,15 @@ def cleared(moments, components, squares, column_squares, share, k, rank):
 
 
 def completion(components, count):
-    """Orthonormal directions (count, d) beside orthonormal components (m, d)."""
-    start = np.random.default_rng(0).normal(size=(components.shape[1], count))
-    return orthonormal(start, components.T).T
+    """Orthonormal directions (count, d) beside orthonormal components (m, d), m + count <= d."""
+    generator = np.random.default_rng(COMPLETION_SEED)
+    found = components
+    while len(found) < len(components) + count:
+        # Once, unless what is drawn lies in the span of the components.
+        missing = len(components) + count - len(found)
+        start = generator.normal(size=(components.shape[1], missing))
+        found = np.vstack([found, orthonormal(start, found.T).T])
+    return found[len(components) :]
 
 
 def eigenvectors_of_varying(scatter, k=None):
