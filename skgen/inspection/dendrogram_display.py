@@ -217,9 +217,7 @@ class DendrogramDisplay:
         if orientation in ("left", "right"):
             brackets = brackets[..., ::-1]
         tones = [MIXED_COLOR if label < 0 else tuple(palette[label]) for label in shown]
-        defaults = {"colors": tones, "linewidth": 1.2}
-        if {"color", "edgecolor"} & style.keys():
-            del defaults["colors"]
+        defaults = {"color": tones, "linewidth": 1.2}
         self.links_ = self.ax_.add_collection(LineCollection(brackets, **defaults | style))
         self._set_axes(orientation, heights)
         self._name_leaves(orientation, names, n_rows, leaf_names is not None)

@@ -249,6 +249,12 @@ def test_reconstruction_is_beside_its_row(kind):
     assert names == ["rows", "reconstructions", "difference"]
 
 
+@pytest.mark.parametrize(("n_rows", "width"), [(1, 1), (10, 10), (11, 6), (20, 10), (21, 7)])
+def test_lines_have_ten_rows_at_most_and_about_as_many_each(n_rows, width):
+    display = ReconstructionDisplay.from_estimator(PCA(3).fit(X), X[:n_rows], ax=axes())
+    assert display.image_.get_array().shape[1] == 9 * width - 1
+
+
 def test_many_rows_are_drawn_in_several_lines():
     pca = PCA(15).fit(X)
     display = ReconstructionDisplay.from_estimator(pca, X[:7], n_columns=4, ax=axes())
@@ -319,6 +325,16 @@ def test_pipelines_frames_and_sparse_rows_are_reconstructed():
     display = ReconstructionDisplay.from_estimator(plain, csr_array(X[:4]), ax=axes())
     np.testing.assert_array_equal(display.rows, X[:4])
     np.testing.assert_allclose(display.reconstructions, expected, atol=1e-10)
+
+
+def test_errors_are_of_missing_cells_only():
+    given = np.array([[1.0, np.nan, 3.0, np.nan]])
+    display = ReconstructionDisplay(
+        rows=given,
+        reconstructions=np.array([[1.0, 1.0, 3.0, 1.0]]),
+        complete=np.array([[9.0, 4.0, 3.0, 5.0]]),
+    ).plot(axes())
+    np.testing.assert_allclose(display.errors_, [np.sqrt((3.0**2 + 4.0**2) / 2)])
 
 
 def test_missing_pixels_of_three_colors_are_marked():

@@ -86,6 +86,9 @@ def test_orientation_says_where_the_root_is(orientation):
     assert ((position > 0) & (position < 1)).all()
     ticks = ax.get_xticklabels() if axis == 1 else ax.get_yticklabels()
     assert len(ticks) == 60
+    opposite = {"top": "bottom", "bottom": "top", "left": "right", "right": "left"}[orientation]
+    side = ax.xaxis if axis == 1 else ax.yaxis
+    assert side.get_ticks_position() == opposite
     figure.canvas.draw()
 
 
@@ -180,8 +183,20 @@ def test_colors_by_known_classes():
     assert display.cut_ is None
 
 
-def test_given_style_is_applied():
-    style = {"lw": 3, "color": "black"}
+def test_labels_may_be_any_int():
+    clustering = fitted(n_clusters=3)
+    numbers = np.array([40, -7, 900])[clustering.labels_]
+    display = DendrogramDisplay.from_estimator(
+        clustering, labels=numbers, colors=["red", "lime", "blue"], ax=axes()
+    )
+    # By increasing label: -7, 40, 900.
+    plain = DendrogramDisplay.from_estimator(clustering, colors=["lime", "red", "blue"], ax=axes())
+    np.testing.assert_array_equal(display.links_.get_colors(), plain.links_.get_colors())
+
+
+@pytest.mark.parametrize("key", ["color", "edgecolor", "ec"])
+def test_given_style_is_applied(key):
+    style = {"lw": 3, key: "black"}
     display = DendrogramDisplay.from_estimator(fitted(), link_kwargs=style, ax=axes())
     assert (display.links_.get_colors()[:, :3] == 0).all()
     assert (np.array(display.links_.get_linewidths()) == 3).all()
@@ -194,6 +209,9 @@ def test_names_are_those_given_and_many_are_left_out():
     assert texts == [names[leaf] for leaf in named.leaves_]
     many = DendrogramDisplay.from_estimator(fitted(X=rows(61)), ax=axes())
     assert len(many.ax_.get_xticks()) == 0
+    names.append("last")
+    all_named = DendrogramDisplay.from_estimator(fitted(X=rows(61)), leaf_names=names, ax=axes())
+    assert len(all_named.ax_.get_xticks()) == 61
 
 
 def test_a_chain_of_any_length_is_drawn():
