@@ -109,7 +109,8 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
     cluster; for `predict` and `cophenetic_correlation` the rows are kept too.
 
     With Euclidean distances and up to 64 columns no matrix of the distances between rows is needed,
-    for "single", "centroid" and "median" never. Otherwise it takes n (n - 1) / 2 numbers, and
+    for "single", "centroid" and "median" never; "average" and "complete" hold the distances of up
+    to n / 4 clusters, or of as many as fit. Otherwise it takes n (n - 1) / 2 numbers, and
     `InsufficientMemory` is raised before it is begun where they do not fit.
 
     References

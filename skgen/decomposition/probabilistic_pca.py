@@ -66,7 +66,8 @@ class ProbabilisticPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
         "auto" takes the closed form where no cell is missing and there is no prior.
     component_precision_prior : float, default=None
         Precision of a normal prior of mean 0 on every entry of W, in 1 / (units of X)^2; the fit is
-        then the maximum of the posterior. None is maximum likelihood.
+        then the maximum of the posterior. None is maximum likelihood. A strong prior leaves
+        components of length 0.
     tol : float, default=1e-4
         EM has converged when the objective per unit of weight changes by less, in nats.
     max_iter : int, default=500
@@ -462,8 +463,8 @@ class ProbabilisticPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densit
             change = history[-1] - history[-2] if len(history) > 1 else np.inf
             warn_convergence(
                 f"EM did not converge: {self.stop_reason_}. The last change of the objective was"
-                f" {change:.3g}, tol={self.tol:g}. Increase max_iter or tol, or try"
-                " acceleration='squarem'."
+                f" {change:.3g}, tol={self.tol:g}. Increase max_iter or tol; where few cells are"
+                " observed, fewer n_components or a component_precision_prior help."
             )
         task.end()
         return rows
