@@ -17,17 +17,29 @@ pytestmark = [
     pytest.mark.skipif(PACKAGE != "skgen", reason="compares with scikit-learn"),
 ]
 
+# What stands for values that scikit-learn's classes of the same name do not have.
+STAND_INS = {
+    "algorithm": {"auto": "lloyd"},
+    "init_params": {"whitened-k-means++": "kmeans", "agglomerative": "kmeans"},
+    "solver": {"auto": "saga"},
+    "svd_solver": {"gram": "full", "block_lanczos": "full"},
+    "n_components": {"parallel_analysis": "mle", "held_out": "mle"},
+    "linkage": {"centroid": "ward", "median": "ward"},
+}
 # Arguments of SGDClassifier that scikit-learn's Perceptron fixes, and does not take.
 OF_THE_PARENT = {"epsilon", "learning_rate", "loss", "loss_functions", "power_t"}
-
-# Priors are weighed alike, but not started alike: tests/mixture compares those at the limit.
-exact = entries(lambda entry: entry.direction != 0 and not (entry.supervised or entry.prior))
 
 
 def known(entry):
     """Whether scikit-learn has a class of that name."""
     kind = type(entry.prototype)
     return hasattr(import_module(f"sklearn.{kind.__module__.split('.')[1]}"), kind.__name__)
+
+
+# Priors are weighed alike, but not started alike: tests/mixture compares those at the limit.
+exact = entries(
+    lambda entry: known(entry) and entry.direction != 0 and not (entry.supervised or entry.prior)
+)
 
 
 def peer(estimator):
@@ -37,12 +49,10 @@ def peer(estimator):
     theirs = getattr(import_module(f"sklearn.{package}"), kind.__name__)
     arguments = estimator.get_params()
     known = theirs().get_params()
-    if arguments.get("algorithm") == "auto":
-        arguments["algorithm"] = "lloyd"
-    if arguments.get("init_params") in ("whitened-k-means++", "agglomerative"):
-        arguments["init_params"] = "kmeans"
-    if arguments.get("solver") == "auto":
-        arguments["solver"] = "saga"
+    for name, values in STAND_INS.items():
+        # An argument may be an array.
+        if isinstance(arguments.get(name), str):
+            arguments[name] = values.get(arguments[name], arguments[name])
     return theirs(**{name: arguments[name] for name in arguments if name in known})
 
 
