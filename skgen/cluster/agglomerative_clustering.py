@@ -46,6 +46,8 @@ from skgen.cluster.linkage import (
 from skgen.statistics import column_moments
 
 EUCLIDEAN = ("euclidean", "l2")
+# Linkages whose heights may fall from a merge to the next.
+FALLING = ("centroid", "median")
 EARLY_END = "the tree ends before a single cluster; fit with compute_full_tree=True"
 # Numbers of distances to training rows that `predict` holds at a time.
 PREDICTED = 2**22
@@ -237,7 +239,8 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
         n_clusters : int, default=None
             Undo the last merges until there are so many.
         distance_threshold : float, default=None
-            Undo merges of which one, or one within, is as high. Exactly one is to be given.
+            Undo as many of the last merges as are as high; for "centroid" and "median" those of
+            which one, or one within, is as high. Exactly one argument is to be given.
 
         Returns
         -------
@@ -398,7 +401,11 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
         if distance_threshold is not None:
             if len(self.linkage_) < n - 1:
                 raise ValueError(EARLY_END)
-            return dendrogram.cut_by_height(tree, distance_threshold)
+            if self.linkage in FALLING:
+                return dendrogram.cut_by_height(tree, distance_threshold)
+            # As scikit-learn does where connections make heights fall.
+            n_clusters = 1 + int(np.count_nonzero(tree[:, 2] >= distance_threshold))
+            return dendrogram.cut_by_number(tree, n_clusters)
         fewest = n - len(self.linkage_)
         if not fewest <= n_clusters <= n:
             raise ValueError(
@@ -521,7 +528,7 @@ def build_tree(X, weight, rule, metric, graph, n_clusters, n_threads):
         merges = merge_rows(X, weight, rule, n_threads)
     else:
         merges = merge_distances(condensed_distances(X, metric), weight, rule)
-    return merges.tree(monotone=rule not in ("centroid", "median"))
+    return merges.tree(monotone=rule not in FALLING)
 
 
 def condensed_distances(X, metric):
