@@ -596,14 +596,13 @@ def add_perceptron(name, classes=2, **arguments):
 add_perceptron("default")
 add_perceptron("three", classes=3)
 add_perceptron("elasticnet", penalty="elasticnet", tol=None, max_iter=20)
-for _solver in ("full", "covariance_eigh"):
-    add_pca(_solver, svd_solver=_solver)
+# Many more rows than columns: "covariance_eigh" is the default.
 add_pca("default")
+add_pca("full", svd_solver="full")
 add_pca("arpack", n_components=1, svd_solver="arpack", random_state=0)
 add_pca("randomized", n_components=1, svd_solver="randomized", random_state=0, iterated_power=40)
 add_pca("whiten", n_components=2, whiten=True)
 add_pca("mle", n_components="mle")
-add_pca("share", n_components=0.8)
 add_pca("default", "IncrementalPCA")
 add_pca("batches", "IncrementalPCA", n_components=2, batch_size=60)
 for _linkage in ("ward", "average", "complete", "single"):
