@@ -107,8 +107,8 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
 
     Notes
     -----
-    A row of weight w is w rows in one place. "ward", "centroid" and "median" keep a center per
-    cluster; for `predict` and `cophenetic_correlation` the rows are kept too.
+    A row of weight w is w rows in one place. For `predict` and `cophenetic_correlation` the rows
+    are kept.
 
     With Euclidean distances and up to 64 columns no matrix of the distances between rows is needed,
     for "single", "centroid" and "median" never; "average" and "complete" hold the distances of up
@@ -262,8 +262,14 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
             raise TypeError(f"n_clusters={n_clusters!r} must be an int")
         return self._spread(self._cut(n_clusters, distance_threshold))
 
-    def cophenetic_correlation(self):
+    def cophenetic_correlation(self, X=None):
         """Correlation of the distances of rows with the heights at which they are joined.
+
+        Parameters
+        ----------
+        X : array of shape (n, n), default=None
+            With ``metric="precomputed"`` the distances that `fit` was given, which it does not
+            keep.
 
         Returns
         -------
@@ -273,12 +279,20 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
         Raises
         ------
         ValueError
-            Where all distances, or all heights, are equal, or the whole tree was not built.
+            Where all distances, or all heights, are equal, or the whole tree was not built, or the
+            distances are missing.
         """
         check_is_fitted(self)
         if len(self.linkage_) < self.n_leaves_ - 1:
             raise ValueError(EARLY_END)
         rows, weight = self._rows, self._weight
+        if self.metric == "precomputed":
+            if X is None:
+                raise ValueError(
+                    "X=None must be the distances given to fit, where metric='precomputed': they"
+                    " are not kept"
+                )
+            rows = admit(self, X, reset=False).X[np.ix_(self.leaves_, self.leaves_)]
         if self.metric in EUCLIDEAN:
             points = columns_of(rows)
 
@@ -329,10 +343,14 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
         weight = weight[leaves]
         if self.metric in EUCLIDEAN:
             X = self._centered(rows, X, weight)
-        self._rows, self._weight, self.leaves_ = X, weight, leaves
+        # Whatever becomes of the caller's array; distances given are not kept.
+        self._rows = None
+        if self.metric != "precomputed":
+            self._rows = X.copy() if X is rows.X else X
+        self._weight, self.leaves_ = weight, leaves
         graph, self.n_connected_components_ = None, 1
         if self.connectivity is not None:
-            graph = self._graph(rows.X, leaves)
+            graph = self._graph(rows.X, X, leaves)
         self.n_leaves_ = len(leaves)
         tree = np.zeros((0, 4))
         if len(leaves) > 1:
@@ -365,13 +383,13 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
                 )
         return X
 
-    def _graph(self, X, leaves):
+    def _graph(self, X, of_leaves, leaves):
         """The graph of connections of the leaves, connected."""
         graph = self.connectivity(X) if callable(self.connectivity) else self.connectivity
         graph = check_array(graph, accept_sparse=["csr", "coo", "lil"], input_name="connectivity")
         graph = dendrogram.adjacency(graph, len(X))[leaves][:, leaves]
         graph, self.n_connected_components_ = completed_graph(
-            graph, lambda i, j: self._distances(self._rows[i], j)
+            graph, lambda i, j: self._distances(of_leaves[i], j)
         )
         if self.n_connected_components_ > 1:
             warnings.warn(

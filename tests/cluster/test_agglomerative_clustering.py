@@ -125,6 +125,30 @@ def test_cophenetic_correlation_counts_copies():
     assert abs(by_weight.cophenetic_correlation() - expected) < 1e-10
 
 
+def test_cophenetic_correlation_of_given_distances_is_told_them():
+    X = overlapping(60, 3)
+    distances = squareform(pdist(X))
+    weight = np.random.default_rng(0).integers(0, 3, size=60)
+    options = {"linkage": "complete"}
+    by_rows = AgglomerativeClustering(**options).fit(X, sample_weight=weight)
+    given = AgglomerativeClustering(metric="precomputed", **options)
+    given.fit(distances, sample_weight=weight)
+    with pytest.raises(ValueError, match="distances given to fit"):
+        given.cophenetic_correlation()
+    expected = by_rows.cophenetic_correlation()
+    assert abs(given.cophenetic_correlation(distances) - expected) < 1e-10
+
+
+def test_the_model_does_not_change_with_the_caller_s_array():
+    X, Z = overlapping(60, 3), overlapping(20, 3, seed=1)
+    for metric in ("euclidean", "manhattan"):
+        given = X.copy()
+        fitted = AgglomerativeClustering(3, metric=metric, linkage="single").fit(given)
+        before = fitted.predict(Z)
+        given[:] = 0.0
+        np.testing.assert_array_equal(fitted.predict(Z), before)
+
+
 def test_cophenetic_correlation_of_equal_distances_is_refused():
     with pytest.raises(ValueError, match="not defined"):
         AgglomerativeClustering().fit(np.eye(5)).cophenetic_correlation()
