@@ -28,7 +28,8 @@ LOG_TWO_PI = np.log(2.0 * np.pi)
 
 def fraction_rank(squares, total, fraction):
     """The fewest components that hold more than a fraction of the variance."""
-    shares = np.cumsum(squares) / total if total > 0.0 else np.ones(len(squares))
+    # Sums of shares, so that a sum of explained_variance_ratio_ is met to the bit.
+    shares = np.cumsum(squares / total) if total > 0.0 else np.ones(len(squares))
     return min(int(np.searchsorted(shares, fraction, side="right")) + 1, len(squares))
 
 

@@ -379,7 +379,8 @@ class PCA(PrincipalComponents):
 
     def _check_count(self, count, shape, solver=None):
         least = int(solver in TRUNCATED)
-        solver = self.svd_solver if solver is None else solver
+        # What "auto" would choose for all components.
+        solver = "full" if solver is None else solver
         if not least <= count <= min(shape):
             raise ValueError(
                 f"n_components={count} must be between {least} and min(n_samples,"

@@ -21,6 +21,7 @@ from scipy import linalg, sparse
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from skgen import kernels, memory
+from skgen.rows import Rows
 from skgen.solvers.krylov import leading_eigenvectors, orthonormal
 from skgen.statistics import (
     BlockSums,
@@ -83,16 +84,18 @@ class Spectrum:
     @property
     def total(self):
         """Sum of all eigenvalues of S, those that are not among `squares` included."""
-        return float(self.column_squares.sum())
+        with np.errstate(over="ignore"):
+            return float(self.column_squares.sum())
 
     def scaled(self, factor):
         """The spectrum of rows that are `factor` times as large."""
-        return replace(
-            self,
-            mean=self.mean * factor,
-            squares=self.squares * factor**2,
-            column_squares=self.column_squares * factor**2,
-        )
+        with np.errstate(over="ignore"):
+            return replace(
+                self,
+                mean=self.mean * factor,
+                squares=self.squares * factor**2,
+                column_squares=self.column_squares * factor**2,
+            )
 
 
 def choose_solver(n, d, n_components, is_sparse):
@@ -142,7 +145,9 @@ def find_spectrum(rows, solver, k, options, check):
     check(moments.mean, moments.square)
     if not ordinary(float(moments.square.max(initial=0.0)) / moments.weight, rows.dtype):
         # Squares would underflow or overflow; a power of two changes no digit.
-        factor = size_of(rows, column_moments(rows).mean)
+        moments = column_moments(rows)
+        check(moments.mean, moments.square)
+        factor = size_of(rows, moments.mean)
         rows = rows.with_values(rows.X * rows.dtype.type(factor))
         moments = column_moments(rows)
     if solver == "covariance_eigh":
@@ -153,7 +158,9 @@ def find_spectrum(rows, solver, k, options, check):
         spectrum = of_inner_products(rows, moments, k)
     else:
         spectrum = of_products(rows, moments, k, solver, options)
-    return spectrum.scaled(1.0 / factor)
+    spectrum = spectrum.scaled(1.0 / factor)
+    check(spectrum.squares, np.array(spectrum.total))
+    return spectrum
 
 
 def origin_of_full_columns(rows):
@@ -349,6 +356,7 @@ def _root(block, mean):
 
 def of_inner_products(rows, moments, k):
     """From the inner products of the centered rows: for few rows of many columns."""
+    rows = present_rows(rows)
     n, d = rows.n_rows, rows.n_features
     memory.require(
         2 * n * n * 8,
@@ -371,6 +379,15 @@ def of_inner_products(rows, moments, k):
     # Rounding of the small ones is cleared by one more look at the rows.
     basis = orthonormal(right, np.zeros((d, 0)))
     return rotated(rows, moments, basis, k)
+
+
+def present_rows(rows):
+    """Those of positive weight."""
+    if rows.weight is None or rows.weight.all():
+        return rows
+    chosen = np.flatnonzero(rows.weight)
+    work = float(len(chosen) * rows.n_features)
+    return Rows(rows.take(chosen), rows.weight[chosen], n_threads=rows.n_threads, row_work=work)
 
 
 def _inner_products(block, params):

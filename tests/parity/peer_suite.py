@@ -130,6 +130,7 @@ NOT_APPLICABLE = {
     "test_pca_mle_array_api_compliance": ARRAY_API,
     "test_array_api_error_and_warnings_on_unsupported_params": ARRAY_API,
     "test_sparse_pca_solver_error": REFUSAL,
+    "test_incremental_pca_sparse": REFUSAL,
     "test_pca_svd_solver_auto": "asks for an approximate solver where ours is exact",
     "test_pca_score": "asks that whitening lowers the density of rows, which it leaves as it is",
 }
