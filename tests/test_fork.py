@@ -16,7 +16,8 @@ from tests.laws.test_lifecycle import bits
 from tests.problems import assert_same_bits
 
 entry = next(entry for entry in CATALOGUE if entry.name == sys.argv[1])
-data = entry.data(np.random.default_rng(0).normal(size=(40_000, 5)))
+rows = 4000 if entry.quadratic else 40_000
+data = entry.data(np.random.default_rng(0).normal(size=(rows, 5)))
 X = data["X"]
 arguments = {"n_jobs": 4} if "n_jobs" in entry.prototype.get_params() else {}
 fitted = entry.build(**entry.accepts(max_iter=3), **arguments).fit(**data)
@@ -46,7 +47,8 @@ from tests.catalogue import CATALOGUE
 
 def work(name):
     entry = next(entry for entry in CATALOGUE if entry.name == name)
-    data = entry.data(np.random.default_rng(0).normal(size=(40_000, 5)))
+    rows = 4000 if entry.quadratic else 40_000
+    data = entry.data(np.random.default_rng(0).normal(size=(rows, 5)))
     return {key: value.tobytes() for key, value in
             entry.values(entry.build(**entry.accepts(max_iter=3)).fit(**data)).items()}
 

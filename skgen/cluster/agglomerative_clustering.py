@@ -347,17 +347,18 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
         self._rows = None
         if self.metric != "precomputed":
             self._rows = X.copy() if X is rows.X else X
-        self._weight, self.leaves_ = weight, leaves
-        graph, self.n_connected_components_ = None, 1
+        self._weight = weight
+        graph, n_components = None, 1
         if self.connectivity is not None:
-            graph = self._graph(rows.X, X, leaves)
-        self.n_leaves_ = len(leaves)
+            graph, n_components = self._graph(rows.X, X, leaves)
         tree = np.zeros((0, 4))
         if len(leaves) > 1:
             build = check_memory(self.memory).cache(build_tree, ignore=["n_threads"])
-            tree = build(
-                X, weight, self.linkage, self.metric, graph, self._fewest(graph), rows.n_threads
-            )
+            fewest = self._fewest(graph, len(leaves))
+            tree = build(X, weight, self.linkage, self.metric, graph, fewest, rows.n_threads)
+        # All at once: a fit that is interrupted leaves nothing.
+        self.leaves_, self.n_leaves_ = leaves, len(leaves)
+        self.n_connected_components_ = n_components
         self.linkage_ = tree
         self.children_ = tree[:, :2].astype(np.intp)
         self.distances_ = tree[:, 2].copy()
@@ -384,30 +385,28 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
         return X
 
     def _graph(self, X, of_leaves, leaves):
-        """The graph of connections of the leaves, connected."""
+        """The graph of connections of the leaves, connected, and how many parts it had."""
         graph = self.connectivity(X) if callable(self.connectivity) else self.connectivity
         graph = check_array(graph, accept_sparse=["csr", "coo", "lil"], input_name="connectivity")
         graph = dendrogram.adjacency(graph, len(X))[leaves][:, leaves]
-        graph, self.n_connected_components_ = completed_graph(
-            graph, lambda i, j: self._distances(of_leaves[i], j)
-        )
-        if self.n_connected_components_ > 1:
+        graph, count = completed_graph(graph, lambda i, j: self._distances(of_leaves[i], j))
+        if count > 1:
             warnings.warn(
                 "the number of connected components of the connectivity matrix is"
-                f" {self.n_connected_components_} > 1. Completing it to avoid stopping the tree"
+                f" {count} > 1. Completing it to avoid stopping the tree"
                 " early.",
                 UserWarning,
                 stacklevel=5,
             )
-        return graph
+        return graph, count
 
-    def _fewest(self, graph):
-        """How many clusters the tree ends with."""
+    def _fewest(self, graph, n_leaves):
+        """How many clusters the tree of so many leaves ends with."""
         full = self.compute_full_tree
         if graph is None or self.n_clusters is None or full is True:
             return 1
         if full == "auto":
-            full = self.n_clusters < max(100, 0.02 * self.n_leaves_)
+            full = self.n_clusters < max(100, 0.02 * n_leaves)
         return 1 if full else int(self.n_clusters)
 
     def _cut(self, n_clusters, distance_threshold):

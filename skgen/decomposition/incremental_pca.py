@@ -149,9 +149,9 @@ class IncrementalPCA(PrincipalComponents):
             for batch in batches:
                 run.begin()
                 kept = self._absorb(kept, batch())
-                self._set_fitted(kept, rows.dtype)
                 if run.end(lambda: {}):
                     break
+        self._set_fitted(kept, rows.dtype)
         self.batch_size_ = size
         task.end()
         return self
