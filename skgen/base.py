@@ -50,7 +50,7 @@ from sklearn.utils.validation import (
 
 from skgen import __version__
 from skgen.labels import encode_labels, find_missing
-from skgen.rows import Rows, one_blas_thread, thread_count
+from skgen.rows import Rows, cells_per_row, one_blas_thread, thread_count
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -166,7 +166,8 @@ def admit(
 
     C-ordered float32 and float64 arrays, memory maps included, are not copied. With
     ``check_finite=False`` the caller looks for NaN and infinities while it reads the rows anyway
-    and calls `require_finite`. `row_work` gives the operations spent on a row of d features.
+    and calls `require_finite`. `row_work` gives the operations spent on a row of d cells, of CSR
+    those that are stored.
 
     Raises
     ------
@@ -175,7 +176,7 @@ def admit(
     """
     X = _validated(estimator, X, None, reset, accept_sparse, min_rows, check_finite)
     weight = None if sample_weight is None else check_weight(sample_weight, X)
-    work = 0.0 if row_work is None else row_work(X.shape[1])
+    work = 0.0 if row_work is None else row_work(cells_per_row(X))
     return Rows(X, weight, n_threads=n_threads, row_work=work)
 
 

@@ -77,10 +77,8 @@ class Rows:
         self.n_rows, self.n_features = X.shape
         self.dtype = X.dtype
         self.n_threads = n_threads
-        # A row of CSR is as long as what it stores.
-        width, smallest = self.n_features, 1
+        width, smallest = cells_per_row(X), 1
         if sparse.issparse(X):
-            width = X.nnz // max(self.n_rows, 1)
             # Merging statistics as wide as X should cost no more than adding them up.
             smallest = self.n_features // max(width, 1)
         self.block_rows = block_rows(self.n_rows, width, row_work, smallest)
@@ -110,6 +108,15 @@ class Rows:
         """The same rows with something else per row as target."""
         other = copy(self)
         other.target = target
+        return other
+
+    def in_blocks(self, n_blocks):
+        """The same rows in that many blocks: for a sum of less work than each block costs."""
+        other = copy(self)
+        other.block_rows = max(1, -(-self.n_rows // n_blocks))
+        other.n_blocks = max(1, -(-self.n_rows // other.block_rows))
+        other._ones = np.ones(other.block_rows) if self.weight is None else None
+        other._csr_blocks = {}
         return other
 
     def with_values(self, X):
@@ -264,6 +271,11 @@ def block_rows(n_rows, n_features, row_work=0.0, smallest=1):
     by_share = -(-n_rows // shares)
     by_work = max(1, int(BLOCK_WORK // row_work)) if row_work else n_rows
     return max(1, min(by_memory, by_share, by_work, max(n_rows, 1)))
+
+
+def cells_per_row(X):
+    """The length of a row; a row of CSR is as long as what it stores."""
+    return X.nnz // max(X.shape[0], 1) if sparse.issparse(X) else X.shape[1]
 
 
 def csr_rows(X, start, stop):

@@ -59,6 +59,8 @@ FAR = 10.0
 COMPLETION_SEED = 74_207_281
 # Columns of which inner products are taken at a time.
 PANEL = 512
+# Blocks of sparse rows in a product with vectors, and rows of one.
+FEW_BLOCKS, MOST_ROWS = 8, 2**17
 # Numbers of a sparse block that are written out at a time.
 DENSE_ELEMENTS = 2**20
 
@@ -446,7 +448,11 @@ class Product:
     """Q -> S Q in one reading of the rows."""
 
     def __init__(self, rows, moments):
-        self.rows, self.mean = rows, moments.mean
+        # Calls of SciPy cost as much as the products of thousands of sparse rows.
+        self.rows = rows
+        if sparse.issparse(rows.X):
+            self.rows = rows.in_blocks(max(FEW_BLOCKS, rows.n_rows // MOST_ROWS))
+        self.mean = moments.mean
         self.origin = np.ascontiguousarray(moments.mean, dtype=rows.dtype)
 
     def __call__(self, Q):
