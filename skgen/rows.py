@@ -77,14 +77,20 @@ class Rows:
         self.n_rows, self.n_features = X.shape
         self.dtype = X.dtype
         self.n_threads = n_threads
-        width, smallest = cells_per_row(X), 1
-        if sparse.issparse(X):
-            # Merging statistics as wide as X should cost no more than adding them up.
-            smallest = self.n_features // max(width, 1)
-        self.block_rows = block_rows(self.n_rows, width, row_work, smallest)
-        self.n_blocks = max(1, -(-self.n_rows // self.block_rows))
-        self._ones = np.ones(min(self.block_rows, self.n_rows)) if weight is None else None
         self._file = file_behind(X)
+        self._cut(row_work)
+
+    def _cut(self, row_work=0.0, cells=0):
+        """Lay blocks, of at least `cells` cells; see `block_rows`."""
+        width = max(cells_per_row(self.X), 1)
+        if sparse.issparse(self.X):
+            # Merging statistics as wide as X should cost no more than adding them up.
+            cells = max(cells, self.n_features)
+        self.block_rows = block_rows(self.n_rows, width, row_work, cells // width)
+        self.n_blocks = max(1, -(-self.n_rows // self.block_rows))
+        self._ones = None
+        if self.weight is None:
+            self._ones = np.ones(min(self.block_rows, self.n_rows))
         # Blocks of CSR rows, which cost some 50 microseconds each.
         self._csr_blocks = {}
 
@@ -110,13 +116,10 @@ class Rows:
         other.target = target
         return other
 
-    def in_blocks(self, n_blocks):
-        """The same rows in that many blocks: for a sum of less work than each block costs."""
+    def in_blocks_of(self, cells):
+        """The same rows in blocks of at least `cells` cells: for sums of little work per cell."""
         other = copy(self)
-        other.block_rows = max(1, -(-self.n_rows // n_blocks))
-        other.n_blocks = max(1, -(-self.n_rows // other.block_rows))
-        other._ones = np.ones(other.block_rows) if self.weight is None else None
-        other._csr_blocks = {}
+        other._cut(cells=cells)
         return other
 
     def with_values(self, X):

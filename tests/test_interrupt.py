@@ -11,7 +11,7 @@ from tests import children
 from tests.catalogue import entries
 
 SCRIPT = """
-import sys, time, traceback, warnings
+import os, sys, time, traceback, warnings
 warnings.simplefilter("ignore")
 import numpy as np
 import skgen
@@ -41,7 +41,8 @@ except KeyboardInterrupt as interruption:
     raised = time.time()
     # A signal between the end of one fit and the start of the next strikes no fit.
     frames = traceback.extract_tb(interruption.__traceback__)
-    if any(frame.filename.startswith(skgen.__path__[0]) for frame in frames):
+    package = os.path.join(skgen.__path__[0], "")
+    if any(frame.filename.startswith(package) for frame in frames):
         known = set(fitted_state(estimator))
         assert known <= {"n_features_in_", "feature_names_in_"}, sorted(known)
     estimator.set_params(**entry.accepts(max_iter=2, n_init=1)).fit(**entry.data(X[:500]))

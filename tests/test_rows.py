@@ -12,6 +12,8 @@ import threadpoolctl
 from scipy import sparse
 
 from skgen import rows as rows_module
+from skgen.base import admit
+from skgen.decomposition import PCA
 from skgen.rows import MergeTree, Rows, block_rows, file_behind, one_blas_thread, thread_count
 from tests.children import run
 
@@ -122,6 +124,38 @@ def test_sparse_rows_are_cut_like_dense_ones(small_blocks):
         lambda block, _: Sum(block.X.T @ block.weight)
     )
     np.testing.assert_allclose(total.value, dense, rtol=1e-13, atol=1e-13)
+
+
+def test_blocks_of_many_cells_hold_them_and_sum_to_the_same():
+    X = sparse.random_array((40_000, 300), density=0.05, rng=np.random.default_rng(0), format="csr")
+    weight = np.arange(40_000.0)
+    for rows in (Rows(X), Rows(X, weight, n_threads=2)):
+        large = rows.in_blocks_of(100_000)
+        assert 1 < large.n_blocks < rows.n_blocks
+        stored = [block.X.nnz for block in large.blocks()]
+        assert min(stored[:-1]) >= 100_000 and sum(stored) == X.nnz
+        total = large.sum(lambda block, _: Sum(block.X.T @ block.weight)).value
+        expected = X.T @ (np.ones(40_000) if rows.weight is None else weight)
+        np.testing.assert_allclose(total, expected, rtol=1e-12)
+
+
+def test_rows_of_far_more_columns_than_cells_are_one_block():
+    X = sparse.csr_array((np.ones(3000), (np.arange(3000), np.arange(3000))), shape=(3000, 10**6))
+    assert Rows(X).n_blocks == Rows(X).in_blocks_of(1).n_blocks == 1
+
+
+def test_work_of_a_sparse_row_is_counted_by_what_it_stores():
+    X = sparse.random_array((500, 100), density=0.05, rng=np.random.default_rng(0), format="csr")
+    asked = []
+    for data in (X, X.toarray()):
+        admit(
+            PCA(),
+            data,
+            reset=True,
+            accept_sparse=True,
+            row_work=lambda cells: asked.append(cells) or 1.0,
+        )
+    assert asked == [5, 100]
 
 
 def test_block_size_is_a_function_of_the_shape_alone():

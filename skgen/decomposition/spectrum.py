@@ -59,8 +59,8 @@ FAR = 10.0
 COMPLETION_SEED = 74_207_281
 # Columns of which inner products are taken at a time.
 PANEL = 512
-# Blocks of sparse rows in a product with vectors, and rows of one.
-FEW_BLOCKS, MOST_ROWS = 8, 2**17
+# Stored cells whose product with a vector takes longer than the calls of SciPy for it.
+MANY_CELLS = 2**17
 # Numbers of a sparse block that are written out at a time.
 DENSE_ELEMENTS = 2**20
 
@@ -448,10 +448,7 @@ class Product:
     """Q -> S Q in one reading of the rows."""
 
     def __init__(self, rows, moments):
-        # Calls of SciPy cost as much as the products of thousands of sparse rows.
-        self.rows = rows
-        if sparse.issparse(rows.X):
-            self.rows = rows.in_blocks(max(FEW_BLOCKS, rows.n_rows // MOST_ROWS))
+        self.rows = rows.in_blocks_of(MANY_CELLS) if sparse.issparse(rows.X) else rows
         self.mean = moments.mean
         self.origin = np.ascontiguousarray(moments.mean, dtype=rows.dtype)
 
