@@ -50,7 +50,7 @@ class Training:
     @classmethod
     def begin(cls, w, rule):
         """At parameters `w`, with an empty memory."""
-        return cls(w.copy(), rule.begin(len(w)))
+        return cls(w.copy(), rule.begin(len(w)).astype(w.dtype, copy=False))
 
     def copy(self):
         """The same place, in arrays of its own."""

@@ -1,0 +1,1 @@
+"""Feedforward networks over one flat vector: layers, activations, losses of their outputs."""
