@@ -22,6 +22,9 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     ClusterMixin,
     DensityMixin,
+    MultiOutputMixin,
+    OutlierMixin,
+    RegressorMixin,
     TransformerMixin,
     _fit_context,
     clone,
@@ -36,7 +39,8 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_params,
 )
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import (
     _check_sample_weight,
     assert_all_finite,
@@ -72,15 +76,21 @@ __all__ = [
     "HasMethods",
     "Hidden",
     "Interval",
+    "MultiOutputMixin",
     "NotFittedError",
+    "OutlierMixin",
     "RealNotInt",
+    "RegressorMixin",
     "StrOptions",
     "TransformerMixin",
     "admit",
     "admit_labeled",
     "admit_new",
     "admit_partly_labeled",
+    "admit_targets",
     "announce",
+    "as_numbers",
+    "available_if",
     "check_array",
     "check_consistent_length",
     "check_is_fitted",
@@ -100,6 +110,7 @@ __all__ = [
     "split_folds",
     "split_stratified",
     "thread_count",
+    "type_of_target",
     "validate_params",
     "warn_convergence",
 ]
@@ -161,20 +172,21 @@ def admit(
     accept_sparse=False,
     min_rows=1,
     check_finite=True,
+    labels=None,
 ):
     """Validate X and its weights once and return them as `Rows`.
 
     C-ordered float32 and float64 arrays, memory maps included, are not copied. With
     ``check_finite=False`` the caller looks for NaN and infinities while it reads the rows anyway
     and calls `require_finite`. `row_work` gives the operations spent on a row of d cells, of CSR
-    those that are stored.
+    those that are stored. ``labels=()`` says that the caller sees to y.
 
     Raises
     ------
     ValueError, TypeError
         As scikit-learn words them, naming X or sample_weight.
     """
-    X = _validated(estimator, X, None, reset, accept_sparse, min_rows, check_finite)
+    X = _validated(estimator, X, None, reset, accept_sparse, min_rows, check_finite, labels)
     weight = None if sample_weight is None else check_weight(sample_weight, X)
     work = 0.0 if row_work is None else row_work(cells_per_row(X))
     return Rows(X, weight, n_threads=n_threads, row_work=work)
@@ -220,6 +232,62 @@ def admit_labeled(
         weight = check_weight(weight, X)
     work = 0.0 if row_work is None else row_work(X.shape[1])
     return Rows(X, weight, codes, n_threads=n_threads, row_work=work), found
+
+
+def admit_targets(
+    estimator,
+    X,
+    y,
+    sample_weight=None,
+    *,
+    reset=True,
+    n_threads=1,
+    accept_sparse=False,
+    allow_nan=False,
+):
+    """Validate X, numbers to predict and weights once; return `Rows` and the number of y's axes.
+
+    ``rows.target`` is (n, m), in the dtype of X; m = 1 for y of shape (n,). With `allow_nan` NaN
+    in y marks what is not known.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming X, y or sample_weight.
+    """
+    if y is None:
+        # scikit-learn's message for a missing y.
+        _validated(estimator, X, None, True, False, 1, False)
+    X = _validated(estimator, X, None, reset, accept_sparse, 1, True, labels=())
+    target, n_axes = as_numbers(y, X.dtype, allow_nan)
+    check_consistent_length(X, target)
+    weight = None if sample_weight is None else check_weight(sample_weight, X)
+    return Rows(X, weight, target, n_threads=n_threads), n_axes
+
+
+def as_numbers(y, dtype, allow_nan=False):
+    """y as a finite array (n, m) of `dtype`, and the number of axes that it had."""
+    y = check_array(
+        y,
+        accept_sparse="csr",
+        ensure_2d=False,
+        dtype="numeric",
+        ensure_all_finite="allow-nan" if allow_nan else True,
+        input_name="y",
+    )
+    if sparse.issparse(y):
+        y = y.toarray()
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = column_or_1d(y, warn=True)
+    with np.errstate(over="ignore"):
+        target = np.ascontiguousarray(y.reshape(len(y), -1), dtype=dtype)
+    if np.isinf(target).any():
+        raise ValueError(
+            f"Input y contains values beyond the range of {np.dtype(dtype).name}; scale y, or"
+            f" give X"
+            " as float64"
+        )
+    return target, y.ndim
 
 
 def admit_partly_labeled(

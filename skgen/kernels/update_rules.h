@@ -55,9 +55,11 @@ INLINE void root_step(
 INLINE void adam_step(
     const stepper *s, double *restrict w, const double *restrict g, double *restrict mean,
     double *restrict square, double rate, double t) {
-    const double b1 = s->numbers[0], b2 = s->numbers[1], epsilon = s->numbers[2];
+    const double b1 = s->numbers[0], b2 = s->numbers[1];
     /* Divisions are most of a step. */
     const double grow = 1.0 / (1.0 - pow(b1, t)), grow_squares = 1.0 / (1.0 - pow(b2, t));
+    /* The fourth number says whether epsilon is added before that correction. */
+    const double epsilon = s->numbers[2] * (s->numbers[3] != 0.0 ? sqrt(grow_squares) : 1.0);
     if (s->rule == RULE_ADAMW)
         for (ptrdiff_t j = 0; j < s->p; j++) w[j] *= 1.0 - rate * s->decay[j];
     for (ptrdiff_t j = 0; j < s->p; j++) {

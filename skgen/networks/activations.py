@@ -6,14 +6,14 @@
     relu        max(z, 0)                    prelu     z > 0 ? z : slope z, slope learned
     leaky_relu  z > 0 ? z : number z         maxout    the largest of several z
 
-An activation is a frozen dataclass. ``forward(z, slope)`` returns a and a closure ``backward`` that
-turns the objective's gradient by a into those by z and by slope (None where there is none). The kernel knows it by its `code`.
-`spread` is the factor of the initial standard deviation 1 / sqrt(n_in) that keeps the size of signals
-(He et al. 2015), None where Glorot's limits do (Glorot and Bengio 2010). Where h has a kink the
-derivative is that from the left.
+An activation is a frozen dataclass. ``forward(z, slope)`` returns a and a closure ``backward``
+that turns the objective's gradient by a into those by z and by slope (None where there is none).
+The kernel knows it by its `code`. `spread` is the factor of the initial standard deviation 1 /
+sqrt(n_in) that keeps the size of signals (He et al. 2015), None where Glorot's limits do (Glorot
+and Bengio 2010). Where h has a kink the derivative is that from the left.
 
-References: Maas, Hannun and Ng (2013); He et al. (2015); Goodfellow et al. (2013); Clevert, Unterthiner
-and Hochreiter (2016); Hendrycks and Gimpel (2016); Dugas et al. (2001).
+References: Maas, Hannun and Ng (2013); He et al. (2015); Goodfellow et al. (2013); Clevert,
+Unterthiner and Hochreiter (2016); Hendrycks and Gimpel (2016); Dugas et al. (2001).
 """
 
 from dataclasses import dataclass

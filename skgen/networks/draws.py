@@ -1,7 +1,8 @@
 """Which units drop out: random bits that depend on nothing but where they are used.
 
     mix(z): z ^= z >> 30; z *= M1; z ^= z >> 27; z *= M2; z ^= z >> 31            (mod 2^64)
-    key = mix(mix(seed + G (t + 1)) + G (l + 1)),    bits of (i, j) = mix(key + G (i n + j + 1)) >> 40
+    key = mix(mix(seed + G (t + 1)) + G (l + 1))
+    bits of (i, j) = mix(key + G (i n + j + 1)) >> 40
 
 for update t, layer l, row i of the batch and unit j of n: so masks do not depend on who draws them
 first, and training is continued to the same bits. Steele, Lea and Flood (2014), SplitMix64.

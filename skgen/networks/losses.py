@@ -1,23 +1,26 @@
 """Losses of a network's raw outputs.
 
-    Categorical  log sum_k e^raw_k - raw_y                   Huber     r^2 / 2 up to delta, then
-    Binary       sum_m log(1 + e^(-(2 y_m - 1) raw_m))                 delta (|r| - delta / 2)
-    Squared      sum_m r_m^2 / 2,  r = raw - y               Quantile  q max(-r, 0) + (1 - q) max(r, 0)
-    Absolute     sum_m |r_m|                                 Poisson   e^raw - y raw + y log y - y
+    Categorical  log sum_k e^raw_k - raw_y
+    Binary       sum_m log(1 + e^(-(2 y_m - 1) raw_m))
+    Squared      sum_m r_m^2 / 2,  r = raw - y
+    Absolute     sum_m |r_m|
+    Huber        sum_m (r_m^2 / 2 up to delta, then delta (|r_m| - delta / 2))
+    Quantile     sum_m (q max(-r_m, 0) + (1 - q) max(r_m, 0))
+    Poisson      sum_m (e^raw_m - y_m raw_m + y_m log y_m - y_m)
     Gaussian     sum_m (log 2 pi + v_m + (y_m - mean_m)^2 e^-v_m) / 2,    raw = (means, v)
 
 A loss is any object with
 
 - ``n_outputs(n_targets)``: how many raw outputs the network needs for a target of so many columns
   (for classes: so many classes),
-- ``value_and_gradient(raw, target, weight)``: the sum over rows of weight times loss, a float, and its
-  gradient by raw, in the dtype of raw,
+- ``value_and_gradient(raw, target, weight)``: the sum over rows of weight times loss, a float, and
+  its gradient by raw, in the dtype of raw,
 - ``predict(raw)``: what the network answers.
 
-`target` is a float array (n, m); a class is its number in one column. A negative class and a NaN mean
-that nothing is known, and cost nothing. `code` and `number` are how the kernel knows a loss; one
-without a `code` is summed in NumPy. Bishop (2006), section 5.2; Huber (1964); Koenker and Bassett
-(1978); Nix and Weigend (1994).
+`target` is a float array (n, m); a class is its number in one column. A negative class and a NaN
+mean that nothing is known, and cost nothing. `code` and `number` are how the kernel knows a loss;
+one without a `code` is summed in NumPy. Bishop (2006), section 5.2; Huber (1964); Koenker and
+Bassett (1978); Nix and Weigend (1994).
 """
 
 from dataclasses import dataclass

@@ -2,11 +2,12 @@
 
     z = a W (+ b),   with batch norm  z = scale (z - m) / sqrt(v + eps) + b,     a' = dropout(h(z))
 
-    J_B(w) = (1 / S) [ sum_{i in B} s_i loss(raw_i, y_i) + l2 / 2 |W|^2 + l1 |W|_1 ],   S = sum_{i in B} s_i
+    J_B(w) = (1 / S) [ sum_{i in B} s_i loss(raw_i, y_i) + l2 / 2 |W|^2 + l1 |W|_1 ]
 
-s are the rows' weights; m and v are mean and variance over the rows of the batch while training, and
-their running means, which lie in w too, afterwards. Intercepts, slopes and scales are not penalized.
-Rumelhart, Hinton and Williams (1986); Ioffe and Szegedy (2015); Srivastava et al. (2014).
+s are the rows' weights and S their sum over the batch B; m and v are mean and variance over the
+batch while training, and their running means, which lie in w too, afterwards. Intercepts, slopes
+and scales are not penalized. Rumelhart, Hinton and Williams (1986); Ioffe and Szegedy (2015);
+Srivastava et al. (2014).
 """
 
 from dataclasses import dataclass, field
@@ -45,7 +46,7 @@ class Layer:
         if self.activation.learns_slope:
             shapes["slope"] = (self.n_units,)
         if self.batch_norm:
-            shapes |= {name: (self.n_sums,) for name in ("scale", "mean", "variance")}
+            shapes |= dict.fromkeys(("scale", "mean", "variance"), (self.n_sums,))
         return shapes
 
 
@@ -189,8 +190,8 @@ class Network:
 def forward(layer, part, a, share, mask, seen):
     """Outputs of a layer in training, and a closure from their gradient to that by its inputs.
 
-    `share` (b,) are the rows' weights over their sum. The closure writes the gradient by the parameters
-    into the views it is given.
+    `share` (b,) are the rows' weights over their sum. The closure writes the gradient by the
+    parameters into the views it is given.
     """
     z = sums(a, part["coef"])
     if layer.batch_norm:
@@ -241,14 +242,19 @@ def normed(z, part, share, seen):
     return z * part["scale"] + part["intercept"], backward
 
 
-def activate(layer, part, a):
-    """Outputs of a layer after training."""
+def linear(layer, part, a):
+    """What enters the activation of a layer after training."""
     z = sums(a, part["coef"])
     if layer.batch_norm:
         scale = part["scale"] / np.sqrt(part["variance"] + VARIANCE_FLOOR)
         z = (z - part["mean"]) * scale
     z += part["intercept"]
-    return layer.activation.forward(z, part.get("slope"))[0]
+    return z
+
+
+def activate(layer, part, a):
+    """Outputs of a layer after training."""
+    return layer.activation.forward(linear(layer, part, a), part.get("slope"))[0]
 
 
 def hidden(layers, parts, X, depth):
@@ -271,9 +277,9 @@ def raw_outputs(layers, parts, X):
 def draw(layer, random_state, initializer, dtype):
     """First parameters of a layer.
 
-    "glorot" draws weights and intercepts uniformly within sqrt(6 / (n_in + n_units)), sqrt(2 / ...) for
-    logistic units; "he" draws weights from N(0, spread^2 / n_in), intercepts are 0; "auto" takes
-    "he" where the activation says a spread.
+    "glorot" draws weights and intercepts uniformly within sqrt(6 / (n_in + n_units)), sqrt(2 /
+    ...) for logistic units; "he" draws weights from N(0, spread^2 / n_in), intercepts are 0;
+    "auto" takes "he" where the activation says a spread.
     """
     if initializer == "auto":
         initializer = "glorot" if layer.activation.spread is None else "he"

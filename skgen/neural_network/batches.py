@@ -138,7 +138,7 @@ class Team:
         )
 
     def train(self, training, rates, order):
-        """Take an update per rate; the sum of the objectives met, times the weights of the batches."""
+        """Take an update per rate; the sum of the objectives met times the batches' weights."""
         return self.kernel.train(
             self.entries,
             self.target,

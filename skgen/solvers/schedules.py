@@ -49,6 +49,17 @@ class InverseScaling(Constant):
 
 
 @dataclass(frozen=True)
+class SampleScaling(InverseScaling):
+    """A power of the number of rows seen before the epoch, as scikit-learn's networks have it."""
+
+    n_rows: int
+
+    def rates(self, epoch, first, count):
+        rate = self.learning_rate_init / (epoch * self.n_rows + 1.0) ** self.power_t
+        return np.full(count, rate)
+
+
+@dataclass(frozen=True)
 class InverseTime(Constant):
     """One over a line: what convergence proofs of strongly convex problems ask for."""
 

@@ -7,6 +7,7 @@
     rmsprop   S = rho S + (1 - rho) g^2                      w -= e g / (sqrt(S) + eps)
     adam      M = b1 M + (1 - b1) g,  V = b2 V + (1 - b2) g^2
               w -= e M / (1 - b1^t) / (sqrt(V / (1 - b2^t)) + eps)
+              (biased_epsilon: eps / sqrt(1 - b2^t) in the place of eps)
     adamw     w *= 1 - e decay, then as adam
 
 All memories start at zero, t counts updates from one. Nesterov's rule is written for the point
@@ -23,7 +24,8 @@ References: Polyak (1964); Sutskever, Martens, Dahl and Hinton (2013); Duchi, Ha
 (2011); Tieleman and Hinton (2012); Kingma and Ba (2015); Loshchilov and Hutter (2019).
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
+from math import sqrt
 
 import numpy as np
 
@@ -121,11 +123,16 @@ class RMSProp(Rule):
 
 @dataclass(frozen=True)
 class Adam(Rule):
-    """Running means of gradient and squared gradient, both corrected for their start at zero."""
+    """Running means of gradient and squared gradient, both corrected for their start at zero.
+
+    With `biased_epsilon`, epsilon is added before the correction, as in the fast form of the paper
+    and in scikit-learn.
+    """
 
     beta_1: float
     beta_2: float
     epsilon: float
+    biased_epsilon: bool = field(default=False, kw_only=True)
     n_memories = 2
 
     def step(self, w, gradient, memory, rate, t):
@@ -134,8 +141,9 @@ class Adam(Rule):
         mean += (1.0 - self.beta_1) * gradient
         square *= self.beta_2
         square += (1.0 - self.beta_2) * gradient * gradient
-        root = np.sqrt(square / (1.0 - self.beta_2**t))
-        scale = rate / (root + self.epsilon)
+        grown = 1.0 - self.beta_2**t
+        epsilon = self.epsilon / sqrt(grown) if self.biased_epsilon else self.epsilon
+        scale = rate / (np.sqrt(square / grown) + epsilon)
         w -= scale * (mean / (1.0 - self.beta_1**t))
         return scale
 
@@ -168,13 +176,14 @@ RULES = {
 def named(table, name, options):
     """``table[name]`` built from those of `options` that it has fields for."""
     kind = table[name]
-    return kind(**{field.name: options[field.name] for field in fields(kind)})
+    given = [item.name for item in fields(kind) if item.name in options or item.default is MISSING]
+    return kind(**{name: options[name] for name in given})
 
 
 def compiled_form(rule, p):
     """What kernels know a rule by: its place in the table, its numbers, its decay (p,) if any."""
     code = list(RULES.values()).index(type(rule))
-    options = {field.name: getattr(rule, field.name) for field in fields(rule)}
+    options = {item.name: getattr(rule, item.name) for item in fields(rule)}
     decay = options.pop("weight_decay", None)
     decay = np.empty(0) if decay is None else np.ascontiguousarray(np.broadcast_to(decay, p))
     return code, np.array(list(options.values()), dtype=np.float64), decay.astype(np.float64)

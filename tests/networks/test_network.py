@@ -1,7 +1,7 @@
 """Networks in NumPy: gradients, batch norm, dropout and penalties against other computations."""
 
 from dataclasses import replace
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -65,9 +65,7 @@ def network(
     activation="tanh", loss="squared", batch_norm=False, dropout=0.0, sizes=(4, 6, 5), **more
 ):
     kind = ACTIVATIONS[activation]()
-    layers = [
-        Layer(a, b, kind, batch_norm, dropout) for a, b in zip(sizes[:-1], sizes[1:], strict=True)
-    ]
+    layers = [Layer(a, b, kind, batch_norm, dropout) for a, b in pairwise(sizes)]
     return Network([*layers, Layer(sizes[-1], outputs(loss))], LOSSES[loss], **more)
 
 

@@ -1,0 +1,709 @@
+"""How every network is trained: the parameters of training, and a fit from rows to its story.
+
+    draw w or take the last -> hold rows out -> minibatches (a rule, a schedule) or L-BFGS -> best w
+
+An estimator says which network it is (`_network`), how it reads y (`_admit`) and how it scores.
+"""
+
+import math
+import warnings
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.optimize import minimize
+
+from skgen.base import (
+    UNWATCHED,
+    ClassNamePrefixFeaturesOutMixin,
+    Estimator,
+    FitTask,
+    HasMethods,
+    Interval,
+    StrOptions,
+    TransformerMixin,
+    admit_new,
+    announce,
+    available_if,
+    check_is_fitted,
+    check_random_state,
+    fit_context,
+    one_blas_thread,
+    thread_count,
+    warn_convergence,
+)
+from skgen.networks.activations import ACTIVATIONS
+from skgen.networks.network import Layer, draw, hidden, linear, raw_outputs
+from skgen.neural_network.batches import NetworkBatches, whole_objective
+from skgen.rows import Rows
+from skgen.solvers.schedules import SCHEDULES, SampleScaling
+from skgen.solvers.sgd import EpochMonitor, Training, sgd
+from skgen.solvers.update_rules import RULES, named
+
+AUTO_BATCH = 200
+# Rows that gradient norms and dead units are taken from.
+INSPECTED_ROWS = 1000
+# Rows that are predicted at once, in cells of the widest layer.
+CELLS_AT_ONCE = 2**20
+LOSS_METHODS = HasMethods(["n_outputs", "value_and_gradient", "predict"])
+SIZES = ["array-like", Interval(Integral, 1, None, closed="left")]
+
+
+def trains_by_batches(estimator):
+    """Whether `partial_fit` exists."""
+    if estimator.solver == "lbfgs":
+        raise AttributeError(
+            "partial_fit is only available for stochastic optimizers. lbfgs is not stochastic."
+        )
+    return True
+
+
+class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
+    """What estimators that are networks share."""
+
+    _parameter_constraints = {
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "solver": [StrOptions({"lbfgs", *RULES})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions(set(SCHEDULES))],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Real, 1, None, closed="left"),
+        ],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "dropout": ["array-like", Interval(Real, 0, 1, closed="left")],
+        "batch_norm": ["boolean"],
+        "max_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "pieces": [Interval(Integral, 2, None, closed="left")],
+        "initializer": [StrOptions({"auto", "glorot", "he"})],
+        "rho": [Interval(Real, 0, 1, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "decay_rate": [Interval(Real, 0, None, closed="left")],
+        "step_size": [Interval(Integral, 1, None, closed="left")],
+        "step_factor": [Interval(Real, 0, 1, closed="right")],
+        "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "n_jobs": [None, Integral],
+    }
+
+    @fit_context
+    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
+        """Train from the beginning, or with `warm_start` from the last weights.
+
+        Parameters
+        ----------
+        X : array or CSR of shape (n, d)
+        y : array of shape (n,) or (n, m)
+        sample_weight : array of shape (n,), default=None
+            Rows of weight 0 count as absent.
+        X_val, y_val : as X and y, default=None
+            Rows to watch and to stop early by, in place of a share of X; not for
+            ``solver="lbfgs"``.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be, or training diverges (the message names
+            `learning_rate_init` and the scale of X).
+        """
+        first = not (self.warm_start and hasattr(self, "coefs_"))
+        rows, known = self._admit(X, y, sample_weight, reset=first)
+        random_state = check_random_state(self.random_state)
+        network = self._network(rows, known)
+        w = self._first(network, rows, random_state, known) if first else self._last(network, rows)
+        task = FitTask(self, X, y, sample_weight, max_iter=self.max_iter)
+        with one_blas_thread(rows, self._widest(network)), task.restart() as run:
+            fit = self._fit_whole if self.solver == "lbfgs" else self._fit_by_batches
+            fit(Fit(network, rows, known, w, random_state, run), X_val, y_val)
+        task.end()
+        return self
+
+    @available_if(trains_by_batches)
+    @fit_context
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train for one epoch over these rows, from where training stands.
+
+        The memory of the update rule, the schedule and the random numbers go on: calls with the
+        same rows give the bits of as many epochs of `fit` without early stopping.
+
+        Parameters
+        ----------
+        X : array or CSR of shape (n, d)
+        y : array of shape (n,) or (n, m)
+        sample_weight : array of shape (n,), default=None
+
+        Returns
+        -------
+        self : object
+        """
+        return self._partial_fit(X, y, sample_weight)
+
+    def _partial_fit(self, X, y, sample_weight, **options):
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        first = not hasattr(self, "coefs_")
+        rows, known = self._admit(X, y, sample_weight, reset=first, **options)
+        network = self._network(rows, known)
+        kept = getattr(self, "_kept", None)
+        if kept is not None and kept["solver"] == self.solver and not first:
+            random_state = np.random.RandomState()
+            random_state.set_state(kept["random_state"])
+            training = Training(**kept["training"]).copy()
+            training.w[:] = self._last(network, rows)
+            seed = kept["seed"]
+        else:
+            random_state = check_random_state(self.random_state)
+            w = (
+                self._first(network, rows, random_state, known)
+                if first
+                else self._last(network, rows)
+            )
+            seed = draw_seed(random_state)
+            training = Training.begin(w, self._rule(network))
+        problem = NetworkBatches(rows, network, seed)
+        monitor = EpochMonitor(1, self.tol, math.inf, UNWATCHED, None, self._report())
+        with one_blas_thread(rows, self._widest(network)):
+            solution = self._train(problem, training, monitor, random_state)
+        fit = Fit(network, rows, known, training.w, random_state, UNWATCHED)
+        curve = [] if first else self.loss_curve_
+        self._set(self._parameters(fit, training.w))
+        self._set(self._kept_state(fit, training, seed, curve))
+        curve.extend(solution.history)
+        self.t_ = rows.n_rows + (0 if first else self.t_)
+        self._set_story(fit, curve, 1, False, "partial_fit takes one epoch a call")
+        return self
+
+    def transform(self, X, layer=-1):
+        """Outputs of a hidden layer: a trained network as a step of features.
+
+        Parameters
+        ----------
+        X : array or CSR of shape (n, d)
+        layer : int, default=-1
+            Number of the hidden layer, from 0; negative numbers count from the last.
+
+        Returns
+        -------
+        activations : ndarray of shape (n, units of that layer)
+        """
+        check_is_fitted(self, "coefs_")
+        depth = len(self.coefs_) - 1
+        if (
+            not isinstance(layer, Integral)
+            or isinstance(layer, bool)
+            or not -depth <= layer < depth
+        ):
+            raise ValueError(
+                f"layer={layer!r} must be the number of one of the {depth} hidden layers, from"
+                f" {-depth} to {depth - 1}"
+            )
+        return self._outputs(X, layer % depth + 1)
+
+    @property
+    def _n_features_out(self):
+        return self._layers[-1].n_in
+
+    def _outputs(self, X, depth=None):
+        """Outputs of `depth` layers, of all where None: raw, before the loss's link."""
+        check_is_fitted(self, "coefs_")
+        X = admit_new(self, X, accept_sparse=True)
+        return outputs(self._layers, self._parts(), X, thread_count(self.n_jobs), depth)
+
+    def _parts(self):
+        """The fitted parameters by layer."""
+        parts = []
+        for number, layer in enumerate(self._layers):
+            part = {"coef": self.coefs_[number], "intercept": self.intercepts_[number]}
+            if layer.activation.learns_slope:
+                part["slope"] = self.slopes_[number]
+            if layer.batch_norm:
+                part |= {
+                    "scale": self.scales_[number],
+                    "mean": self.running_means_[number],
+                    "variance": self.running_variances_[number],
+                }
+            parts.append(part)
+        return parts
+
+    def _hidden_layers(self, n_in, sizes):
+        """The hidden layers."""
+        sizes = self._sizes(sizes)
+        shares = self._shares(len(sizes))
+        kind = ACTIVATIONS[self.activation]
+        activation = kind(self.pieces) if self.activation == "maxout" else kind()
+        layers = []
+        for size, share in zip(sizes, shares, strict=True):
+            layers.append(Layer(n_in, size, activation, self.batch_norm, share))
+            n_in = size
+        return layers
+
+    def _sizes(self, sizes, name="hidden_layer_sizes"):
+        """The sizes as a list of ints."""
+        given = sizes
+        sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
+        if not all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes):
+            raise ValueError(f"{name} must be integers, got {given!r}")
+        if any(size <= 0 for size in sizes):
+            raise ValueError(f"{name} must be > 0, got {given!r}.")
+        return [int(size) for size in sizes]
+
+    def _shares(self, n_hidden):
+        """The share of every hidden layer's units that drop out."""
+        if isinstance(self.dropout, Real):
+            return [float(self.dropout)] * n_hidden
+        shares = np.asarray(self.dropout, dtype=object).ravel().tolist()
+        sound = all(
+            isinstance(share, Real) and not isinstance(share, bool) and 0 <= share < 1
+            for share in shares
+        )
+        if len(shares) != n_hidden or not sound:
+            raise ValueError(
+                f"dropout={self.dropout!r} must be a number in [0, 1), or one for each of the"
+                f" {n_hidden} hidden layers"
+            )
+        return [float(share) for share in shares]
+
+    def _penalties(self):
+        return {
+            "l2": self.alpha * (1.0 - self.l1_ratio),
+            "l1": self.alpha * self.l1_ratio,
+            "max_norm": self.max_norm,
+        }
+
+    def _first(self, network, rows, random_state, known):
+        """Parameters to begin with."""
+        parts = [
+            draw(layer, random_state, self.initializer, rows.dtype) for layer in network.layers
+        ]
+        return network.pack(parts, rows.dtype)
+
+    def _last(self, network, rows):
+        """The parameters of the last fit."""
+        shapes = [(layer.n_in, layer.n_sums) for layer in network.layers]
+        found = [coef.shape for coef in self.coefs_]
+        if found != shapes:
+            raise ValueError(
+                f"{type(self).__name__} was fitted with coefs_ of shapes {found}, which this"
+                f" fit, of"
+                f" shapes {shapes}, cannot continue; set warm_start=False or clone the estimator"
+            )
+        return network.pack(self._parts(), rows.dtype)
+
+    def _widest(self, network):
+        return max(layer.n_sums for layer in network.layers)
+
+    def _rule(self, network):
+        decay = self.weight_decay * network.penalized
+        options = vars(self) | {"weight_decay": decay, "biased_epsilon": True}
+        name = self.solver
+        if name == "sgd" and self.momentum > 0:
+            name = "nesterov" if self.nesterovs_momentum else "momentum"
+        return named(RULES, name, options)
+
+    def _schedule(self, n_rows):
+        if self.learning_rate == "invscaling":
+            return SampleScaling(self.learning_rate_init, self.power_t, n_rows)
+        return named(SCHEDULES, self.learning_rate, vars(self))
+
+    def _batch(self, n_rows):
+        size = min(AUTO_BATCH, n_rows) if self.batch_size == "auto" else self.batch_size
+        if size > n_rows:
+            warnings.warn(
+                f"Got `batch_size` less than 1 or larger than sample size ({size} > {n_rows})."
+                f" It is"
+                " going to be clipped",
+                UserWarning,
+                stacklevel=6,
+            )
+        size = min(size, n_rows)
+        if self.batch_norm and size == 1:
+            raise ValueError(
+                "batch_norm=True needs batches of at least 2 rows, got"
+                f" batch_size={self.batch_size!r} for {n_rows} rows"
+            )
+        return int(size)
+
+    def _train(self, problem, training, monitor, random_state, validate=None):
+        return sgd(
+            problem,
+            training,
+            monitor,
+            self._rule(problem.network),
+            self._schedule(problem.rows.n_rows),
+            self._batch(problem.n_rows),
+            random_state if self.shuffle else None,
+            self.clip_norm,
+            validate,
+        )
+
+    def _fit_by_batches(self, fit, X_val, y_val):
+        """Epochs of minibatches until training rests."""
+        fit.rows, held_out = self._hold_out(fit, X_val, y_val)
+        seed = draw_seed(fit.random_state)
+        problem = NetworkBatches(fit.rows, fit.network, seed)
+        training = Training.begin(fit.w, self._rule(fit.network))
+        curve = list(self.loss_curve_) if self._goes_on() else []
+
+        def attributes(w):
+            state = self._kept_state(fit, training, seed, curve + monitor.history)
+            return self._parameters(fit, w) | state
+
+        # scikit-learn stops after more than so many epochs.
+        monitor = EpochMonitor(
+            self.max_iter, self.tol, self.n_iter_no_change + 1, fit.run, attributes, self._report()
+        )
+        losses, validate = [], None
+        if held_out is not None:
+
+            def validate(w):
+                raw = outputs(
+                    fit.network.layers, fit.network.parts(w), held_out.X, held_out.n_threads
+                )
+                losses.append(mean_loss(fit.network.loss, raw, held_out))
+                return self._score(fit, raw, held_out)
+
+        if held_out is not None and not self.early_stopping:
+            monitor.patience = math.inf
+        solution = self._train(problem, training, monitor, fit.random_state, validate)
+        self._set(self._parameters(fit, training.w))
+        self._set(self._kept_state(fit, training, seed, curve + solution.history))
+        self.t_ = solution.n_iter * fit.rows.n_rows
+        self._set_story(
+            fit, curve + solution.history, solution.n_iter, solution.converged, solution.reason
+        )
+        if held_out is not None:
+            self.validation_scores_, self.validation_loss_curve_ = monitor.scores, losses
+            self.best_validation_score_, self.best_loss_ = max(monitor.scores), None
+        self._warn(solution, held_out)
+
+    def _goes_on(self):
+        return self.warm_start and hasattr(self, "coefs_")
+
+    def _warn(self, solution, held_out):
+        if solution.converged or "callback" in solution.reason:
+            return
+        if held_out is not None and not self.early_stopping:
+            return
+        warn_convergence(
+            f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the"
+            f" optimization"
+            f" hasn't converged yet: the loss still changes by more than tol={self.tol:g} (it"
+            f" went from"
+            f" {solution.history[0]:g} to {solution.history[-1]:g}). Increase max_iter or tol, or"
+            " change learning_rate_init.",
+            stacklevel=6,
+        )
+
+    def _fit_whole(self, fit, X_val, y_val):
+        """L-BFGS over all rows, in float64."""
+        refused = {
+            "early_stopping": self.early_stopping,
+            "X_val": X_val is not None or y_val is not None,
+            "dropout": fit.network.drops,
+            "batch_norm": fit.network.has_batch_norm,
+            "max_norm": fit.network.max_norm is not None,
+            "clip_norm": self.clip_norm is not None,
+        }
+        asked = [name for name, given in refused.items() if given and name != "early_stopping"]
+        if asked:
+            raise ValueError(
+                f"solver='lbfgs' knows no {', '.join(asked)}; choose one of {', '.join(RULES)}"
+            )
+        descent = Descent(fit, self)
+        result = descent.run(self.max_iter, self.max_fun, self.tol)
+        w = result.x.astype(fit.rows.dtype)
+        if not np.isfinite(w).all() or not math.isfinite(result.fun):
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large"
+                " values"
+                " and need to be preprocessed: scale the columns of X to about one."
+            )
+        self._set(self._parameters(fit, w))
+        self._kept = None
+        n_iter = min(result.nit, self.max_iter)
+        self.t_ = n_iter * fit.rows.n_rows
+        converged = bool(result.success) and not descent.stopped
+        reason = "stopped by a callback" if descent.stopped else result.message
+        self._set_story(fit, descent.history or [float(result.fun)], n_iter, converged, reason)
+        self.loss_ = float(result.fun)
+        self.best_loss_ = self.loss_
+        if not converged and not descent.stopped:
+            warn_convergence(
+                f"lbfgs failed to converge after {n_iter} iteration(s): {reason}. Increase max_iter"
+                " (now {0}) or max_fun (now {1}), or scale the columns of X.".format(
+                    self.max_iter, self.max_fun
+                ),
+                stacklevel=6,
+            )
+
+    def _hold_out(self, fit, X_val, y_val):
+        """Rows to train on, and rows to stop early by or None."""
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val go together; give both or neither")
+        if X_val is not None:
+            return fit.rows, self._admit_held_out(X_val, y_val, fit)
+        if not self.early_stopping:
+            return fit.rows, None
+        rows = fit.rows
+        used = np.arange(rows.n_rows) if rows.weight is None else np.flatnonzero(rows.weight)
+        training, held = self._split(rows.target[used], fit)
+        if len(held) < 2 or not len(training):
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of"
+                " your"
+                f" dataset: {len(held)} of {len(used)} rows at"
+                f" validation_fraction={self.validation_fraction}"
+            )
+        return some_rows(rows, used[training]), some_rows(rows, used[held])
+
+    def _split(self, target, fit):
+        """Row numbers to train on and to hold out."""
+        order = fit.random_state.permutation(len(target))
+        held = math.ceil(self.validation_fraction * len(target))
+        return np.sort(order[held:]), np.sort(order[:held])
+
+    def _parameters(self, fit, w):
+        """The fitted attributes that predictions read."""
+        parts = fit.network.parts(w.astype(fit.rows.dtype, copy=False))
+        layers = fit.network.layers
+        attributes = {
+            "coefs_": [part["coef"] for part in parts],
+            "intercepts_": [part["intercept"] for part in parts],
+            "n_layers_": len(layers) + 1,
+            "n_outputs_": layers[-1].n_units,
+            "out_activation_": getattr(fit.network.loss, "activation", "identity"),
+            "_layers": layers,
+        }
+        if self.activation == "prelu":
+            attributes["slopes_"] = [part["slope"] for part in parts[:-1]]
+        if self.batch_norm:
+            attributes["scales_"] = [part["scale"] for part in parts[:-1]]
+            attributes["running_means_"] = [part["mean"] for part in parts[:-1]]
+            attributes["running_variances_"] = [part["variance"] for part in parts[:-1]]
+        return attributes | self._answers(fit)
+
+    def _answers(self, fit):
+        """What says how outputs are read."""
+        return {}
+
+    def _kept_state(self, fit, training, seed, curve):
+        """What a later partial_fit continues, as plain arrays and numbers."""
+        state = {
+            "training": vars(training.copy()) | {"kept": None},
+            "random_state": fit.random_state.get_state(),
+            "seed": seed,
+            "solver": self.solver,
+        }
+        return {
+            "_kept": state,
+            "loss_curve_": curve,
+            "t_": training.n_epochs * fit.rows.n_rows,
+        }
+
+    def _set(self, attributes):
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+    def _set_story(self, fit, curve, n_iter, converged, reason):
+        self.loss_curve_ = self.objective_history_ = curve
+        self.loss_ = curve[-1]
+        self.best_loss_ = min(curve)
+        self.n_iter_, self.converged_, self.stop_reason_ = n_iter, bool(converged), reason
+        self.validation_scores_ = self.best_validation_score_ = self.validation_loss_curve_ = None
+        self.gradient_norms_, self.dead_units_ = inspect(
+            fit.network, fit.network.pack(self._parts(), fit.rows.dtype), fit.rows
+        )
+
+    def _report(self):
+        return report_epoch if self.verbose else None
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+@dataclass
+class Fit:
+    """What one fit passes on: the network, its rows, what is known of y, a start, randomness."""
+
+    network: object
+    rows: object
+    known: object
+    w: np.ndarray
+    random_state: object
+    run: object
+
+
+class Descent:
+    """L-BFGS-B over a network's objective; the absolute penalty by two bounded halves of w.
+
+    w = u - v with u, v >= 0 and l1 sum(u + v): the objective is smooth and the bounds are simple
+    (Schmidt, Fung and Rosales 2007). Byrd, Lu, Nocedal and Zhu (1995).
+    """
+
+    def __init__(self, fit, estimator):
+        self.fit, self.estimator = fit, estimator
+        self.network, self.rows = fit.network, fit.rows
+        self.p = self.network.layout.size
+        self.split = np.flatnonzero(self.network.penalized) if self.network.l1 else np.empty(0, int)
+        self.history, self.stopped = [], False
+
+    def weights(self, x):
+        w = x[: self.p].copy()
+        w[self.split] -= x[self.p :]
+        return w
+
+    def value_and_gradient(self, x):
+        w = self.weights(x)
+        with np.errstate(over="ignore", invalid="ignore"):
+            value, slope = whole_objective(self.network, self.rows, w)
+        if not len(self.split):
+            return value, slope
+        strength = self.network.l1 / self.rows.weight_sum
+        # Of u + v, of which w has its size only where one of them is zero.
+        excess = np.minimum(x[self.split], x[self.p :])
+        back = strength - slope[self.split]
+        slope[self.split] += strength
+        return value + 2.0 * strength * float(excess.sum()), np.concatenate([slope, back])
+
+    def start(self):
+        w = self.fit.w.astype(np.float64)
+        if not len(self.split):
+            return w, None
+        below = np.maximum(-w[self.split], 0.0)
+        w[self.split] = np.maximum(w[self.split], 0.0)
+        low = np.full(self.p, -np.inf)
+        low[self.split] = 0.0
+        bounds = [(a, None) for a in np.concatenate([low, np.zeros(len(below))])]
+        return np.concatenate([w, below]), bounds
+
+    def run(self, max_iter, max_fun, tol):
+        x, bounds = self.start()
+        self.fit.run.begin()
+        result = minimize(
+            self.value_and_gradient,
+            x,
+            method="L-BFGS-B",
+            jac=True,
+            bounds=bounds,
+            callback=self.after,
+            options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
+        )
+        if not self.history:
+            self.fit.run.end(lambda: self.estimator._parameters(self.fit, self.weights(result.x)))
+        result.x = self.weights(result.x)
+        return result
+
+    def after(self, intermediate_result):
+        """Record an iteration; a callback may stop the run."""
+        self.history.append(float(intermediate_result.fun))
+        w = self.weights(intermediate_result.x)
+        if self.estimator.verbose:
+            report_epoch(len(self.history), self.history[-1], None)
+        if self.fit.run.end(lambda: self.estimator._parameters(self.fit, w)):
+            self.stopped = True
+            raise StopIteration
+        self.fit.run.begin()
+
+
+def draw_seed(random_state):
+    """A number below 2^62, of the units that drop out."""
+    high, low = random_state.randint(2**31 - 1, size=2)
+    return int(high) << 31 | int(low)
+
+
+def some_rows(rows, index):
+    """A copy of rows `index`."""
+    weight = None if rows.weight is None else rows.weight[index]
+    return Rows(rows.take(index), weight, rows.target[index], n_threads=rows.n_threads)
+
+
+def outputs(layers, parts, X, n_threads=1, depth=None):
+    """Outputs of `depth` layers, of all where None, a stretch of rows at a time."""
+    widest = max(X.shape[1], *(layer.n_sums for layer in layers))
+    if X.shape[0] * widest <= CELLS_AT_ONCE:
+        return some_outputs(layers, parts, X, depth)
+    rows = Rows(
+        X, n_threads=n_threads, row_work=2.0 * sum(layer.n_in * layer.n_sums for layer in layers)
+    )
+    n_units = (layers[-1] if depth is None else layers[depth - 1]).n_units
+    out = np.empty((X.shape[0], n_units), dtype=parts[0]["coef"].dtype)
+    with one_blas_thread(rows, widest):
+        return rows.map(_outputs, (layers, parts, depth), out)
+
+
+def _outputs(block, params):
+    layers, parts, depth = params
+    return some_outputs(layers, parts, block.X, depth)
+
+
+def some_outputs(layers, parts, X, depth):
+    """The same, at once."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if depth is None:
+            return raw_outputs(layers, parts, X)
+        return hidden(layers, parts, X, depth)[-1]
+
+
+def mean_loss(loss, raw, rows):
+    """The weighted mean of a loss over rows."""
+    weight = np.ones(rows.n_rows) if rows.weight is None else rows.weight
+    return loss.value_and_gradient(raw, rows.target, weight)[0] / float(weight.sum())
+
+
+def inspect(network, w, rows):
+    """Gradient norms by layer and shares of dead units by hidden layer, on a sample of rows.
+
+    A unit is dead whose output has no slope on any row.
+    """
+    sample = rows.sample(INSPECTED_ROWS)
+    weight = np.ones(sample.n_rows) if sample.weight is None else sample.weight
+    if not weight.any():
+        weight = np.ones(sample.n_rows)
+    with np.errstate(over="ignore", invalid="ignore"):
+        _, gradient = network.value_and_gradient(w, sample.X, sample.target, weight)
+        norms = [
+            math.sqrt(sum(float(np.square(view, dtype=np.float64).sum()) for view in part.values()))
+            for part in network.parts(gradient)
+        ]
+        dead, a = [], sample.X
+        for layer, part in zip(network.layers[:-1], network.parts(w), strict=False):
+            a, steep = steepness(layer, part, a)
+            dead.append(float((~steep.any(axis=0)).mean()))
+    return norms, dead
+
+
+def steepness(layer, part, a):
+    """Outputs of a layer and whether they change with what enters the unit."""
+    z = linear(layer, part, a)
+    out, backward = layer.activation.forward(z, part.get("slope"))
+    slope, _ = backward(np.ones_like(out))
+    return out, slope.reshape(*out.shape, -1).any(axis=2)
+
+
+def report_epoch(epoch, value, score):
+    """What `verbose` shows of an epoch."""
+    announce("Iteration %d, loss = %.8f", epoch, value)
+    if score is not None:
+        announce("Validation score: %f", score)
