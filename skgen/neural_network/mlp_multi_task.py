@@ -444,6 +444,7 @@ class MLPMultiTask(NetworkEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
+        tags.target_tags.single_output = False
         return tags
 
 
