@@ -21,9 +21,16 @@
 #if defined(_WIN32)
 #  include <windows.h>
 #  define YIELD() SwitchToThread()
+INLINE double seconds(void) { return 1e-3 * (double)GetTickCount64(); }
 #else
 #  include <sched.h>
+#  include <time.h>
 #  define YIELD() sched_yield()
+INLINE double seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
 #endif
 
 enum { IDENTITY, LOGISTIC, TANH, RELU, LEAKY_RELU, ELU, GELU, SOFTPLUS, PRELU, MAXOUT };
@@ -35,6 +42,7 @@ enum { RULE_SGD, RULE_MOMENTUM, RULE_NESTEROV, RULE_ADAGRAD, RULE_RMSPROP, RULE_
 #define VARIANCE_FLOOR 1e-5
 #define KEPT 0.9
 #define MAX_LAYERS 64
+#define MAX_THREADS 64
 
 typedef struct {
     ptrdiff_t n_in, n_units, pieces;
@@ -45,6 +53,8 @@ typedef struct {
     ptrdiff_t place[6];
     /* Units rounded up to whole vectors, sums of all pieces, panels of units. */
     ptrdiff_t width, sums, panels;
+    /* From row to row of the buffers of sums and of units. */
+    ptrdiff_t row, unit_row;
     /* Places in the padded parameters, in the order above, and in the turned weights. */
     ptrdiff_t at[6], turned, n_turned;
     /* Buffers of b rows: outputs, their slopes, sums (later gradients by outputs), gradients by
@@ -95,10 +105,12 @@ typedef struct {
     int n_threads;
     /* Barrier, and the list that helpers sign. */
     int arrived, phase, joined, closed;
+    /* Seconds in all, and those each thread has waited beyond spinning. */
+    double elapsed, waited[MAX_THREADS];
 } net_job;
 
 /* Wait until all threads of the job are here. */
-INLINE void wait_for_all(net_job *job) {
+INLINE void wait_for_all(net_job *job, int rank) {
     if (job->n_threads == 1) return;
     const int phase = __atomic_load_n(&job->phase, __ATOMIC_ACQUIRE);
     if (__atomic_add_fetch(&job->arrived, 1, __ATOMIC_ACQ_REL) == job->n_threads) {
@@ -106,10 +118,13 @@ INLINE void wait_for_all(net_job *job) {
         __atomic_store_n(&job->phase, phase + 1, __ATOMIC_RELEASE);
         return;
     }
-    for (int spin = 0; __atomic_load_n(&job->phase, __ATOMIC_ACQUIRE) == phase; spin++) {
-        if (spin < SPINS) RELAX();
-        else YIELD();
+    for (int spin = 0; spin < SPINS; spin++) {
+        if (__atomic_load_n(&job->phase, __ATOMIC_ACQUIRE) != phase) return;
+        RELAX();
     }
+    const double start = seconds();
+    while (__atomic_load_n(&job->phase, __ATOMIC_ACQUIRE) == phase) YIELD();
+    job->waited[rank] += seconds() - start;
 }
 
 /* A helper's number in the job, or -1 where it came too late. */

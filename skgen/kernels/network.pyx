@@ -4,13 +4,13 @@ The twin is skgen.networks.network with skgen.neural_network.batches; network.h 
 share a step.
 """
 
-from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport uint64_t
 
 import numpy as np
 
 cdef extern from "network.h" nogil:
     int MAX_LAYERS
+    int MAX_THREADS
     ctypedef struct net_layer:
         Py_ssize_t n_in, n_units, pieces
         int activation, batch_norm, drops
@@ -55,6 +55,8 @@ cdef extern from "network.h" nogil:
         Py_ssize_t n_updates
         double total
         int n_threads, joined
+        double elapsed
+        double waited[64]
     int sign_up(net_job *)
     void close_list(net_job *, int)
     void lay_out_float(net_team *, Py_ssize_t *, Py_ssize_t *, Py_ssize_t *, Py_ssize_t *)
@@ -73,6 +75,10 @@ cdef set VELOCITIES = {1, 2}
 cdef list MEMORIES = [0, 1, 1, 1, 1, 2, 2]
 # Operations of a step that are worth a second thread.
 SHARED_WORK = 4e5
+# The share of the time that a thread may wait for others beyond spinning, and the most calls that go
+# by without helpers when it did.
+TOO_LONG = 0.2
+LONGEST_ALONE = 64
 
 
 cdef void *address(array) except? NULL:
@@ -104,7 +110,7 @@ cdef class Team:
 
     cdef net_team team
     cdef bint single
-    cdef int n_threads
+    cdef int n_threads, alone, patience
     cdef list kept
     cdef void **x_rows
     cdef double *shares
@@ -122,7 +128,8 @@ cdef class Team:
         cdef int number, i
         if len(layers) > MAX_LAYERS:
             raise NotImplementedError(f"more than {MAX_LAYERS} layers")
-        self.single, self.n_threads = single, max(1, n_threads)
+        self.single, self.n_threads = single, min(max(1, n_threads), MAX_THREADS)
+        self.alone, self.patience = 0, 1
         self.kept = []
         cdef net_team *team = &self.team
         team.n_layers, team.n_heads, team.rule = len(layers), len(heads), rule
@@ -188,10 +195,14 @@ cdef class Team:
         else:
             train_double(&self.team, job, rank, rows, self.shares + place)
 
-    def train(self, matrix, target, weight, order, rates, w, memory, Py_ssize_t n_updates, submit):
+    def train(
+        self, matrix, target, weight, order, rates, w, memory, Py_ssize_t n_updates, submit,
+        bint first=True, bint last=True,
+    ):
         """Take an update per rate; the sum of the batches' objectives times their weights.
 
-        `matrix` is (X,) or the (data, indices, indptr) of CSR; w (p,) and memory are changed.
+        `matrix` is (X,) or the (data, indices, indptr) of CSR; w (p,) and memory are read at the
+        `first` of several calls and changed at the `last`.
         """
         cdef Stretch stretch = Stretch.__new__(Stretch)
         cdef net_job *job = &stretch.job
@@ -223,18 +234,34 @@ cdef class Team:
         job.joined = job.n_threads = 1
         if work * job.n_steps < 1e7 or work < SHARED_WORK:
             wanted = 1
+        elif self.alone > 0:
+            self.alone -= 1
+            wanted = 1
         futures = submit(stretch.join, wanted - 1) if wanted > 1 else []
         with nogil:
-            if self.single:
+            if first and self.single:
                 pack_float(&self.team, <float *>flat, <float *>remembered, p, width)
-            else:
+            elif first:
                 pack_double(&self.team, <double *>flat, <double *>remembered, p, width)
             close_list(job, wanted)
             self.work_as(job, 0)
-            if self.single:
+            if last and self.single:
                 unpack_float(&self.team, <float *>flat, <float *>remembered, p, width)
-            else:
+            elif last:
                 unpack_double(&self.team, <double *>flat, <double *>remembered, p, width)
         for future in futures:
             future.cancel()
+        if job.n_threads > 1:
+            self.judge(job)
         return job.total
+
+    cdef void judge(self, net_job *job) noexcept:
+        """Go on alone for a while where threads wait for one that other processes keep away."""
+        cdef double longest = 0.0
+        cdef int rank
+        for rank in range(job.n_threads):
+            longest = max(longest, job.waited[rank])
+        if longest < TOO_LONG * job.elapsed:
+            self.patience = 1
+            return
+        self.alone = self.patience = min(2 * self.patience, LONGEST_ALONE)

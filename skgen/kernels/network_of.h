@@ -268,19 +268,19 @@ static void T(norm_panel)(const net_team *team, const net_layer *layer, const T(
         REAL *z = BUFFER(work, layer->z + column), *normed = BUFFER(work, layer->normed + column);
         VEC mean = T(splat)((REAL)0), variance = mean;
         for (ptrdiff_t i = 0; i < s->n_rows; i++)
-            mean += T(splat)((REAL)s->shares[i]) * T(load)(z + i * layer->sums);
+            mean += T(splat)((REAL)s->shares[i]) * T(load)(z + i * layer->row);
         for (ptrdiff_t i = 0; i < s->n_rows; i++) {
-            const VEC left = T(load)(z + i * layer->sums) - mean;
-            T(store)(normed + i * layer->sums, left);
+            const VEC left = T(load)(z + i * layer->row) - mean;
+            T(store)(normed + i * layer->row, left);
             variance += T(splat)((REAL)s->shares[i]) * left * left;
         }
         const VEC inverse = T(splat)((REAL)1) / T(root)(variance + T(splat)((REAL)VARIANCE_FLOOR));
         T(store)(BUFFER(work, layer->inverse + column), inverse);
         const VEC scale = T(load)(BUFFER(params, layer->at[SCALE] + column));
         for (ptrdiff_t i = 0; i < s->n_rows; i++) {
-            const VEC unit = T(load)(normed + i * layer->sums) * inverse;
-            T(store)(normed + i * layer->sums, unit);
-            T(store)(z + i * layer->sums, unit * scale);
+            const VEC unit = T(load)(normed + i * layer->row) * inverse;
+            T(store)(normed + i * layer->row, unit);
+            T(store)(z + i * layer->row, unit * scale);
         }
         if (correction > 0.0) {
             REAL *running = BUFFER(params, layer->at[MEAN] + column);
@@ -304,8 +304,8 @@ INLINE void T(activate_rows)(const net_team *team, const net_layer *layer, const
     }
     REAL mask[PANEL];
     for (ptrdiff_t i = 0; i < s->n_rows; i++) {
-        const REAL *z = BUFFER(work, layer->z + i * layer->sums + column);
-        const ptrdiff_t place = i * layer->width + column;
+        const REAL *z = BUFFER(work, layer->z + i * layer->row + column);
+        const ptrdiff_t place = i * layer->unit_row + column;
         if (layer->drops) T(draw_mask)(layer, key, i, column, vectors * LANES, mask);
         for (int v = 0; v < vectors; v++) {
             const VEC sum = T(load)(z + v * LANES) + intercept[v];
@@ -335,8 +335,8 @@ static void T(largest_rows)(const net_team *team, const net_layer *layer, const 
                             ptrdiff_t column, int vectors) {
     REAL mask[PANEL];
     for (ptrdiff_t i = 0; i < s->n_rows; i++) {
-        const REAL *z = BUFFER(work, layer->z + i * layer->sums + column);
-        const ptrdiff_t place = i * layer->width + column;
+        const REAL *z = BUFFER(work, layer->z + i * layer->row + column);
+        const ptrdiff_t place = i * layer->unit_row + column;
         if (layer->drops) T(draw_mask)(layer, key, i, column, vectors * LANES, mask);
         for (int v = 0; v < vectors; v++) {
             VEC best = T(splat)((REAL)0), winner = best, kept = T(splat)((REAL)1);
@@ -371,10 +371,10 @@ static void T(forward_panel)(const net_team *team, const net_job *job, ptrdiff_t
         const REAL *W = BUFFER(params, layer->at[COEF] + T(panel_at)(layer, layer->n_in, piece, panel));
         REAL *z = BUFFER(work, layer->z + at);
         if (number == 0 && job->sparse)
-            T(sparse_rows)(job, start, s->n_rows, W, vectors, z, layer->sums);
+            T(sparse_rows)(job, start, s->n_rows, W, vectors, z, layer->row);
         else {
             const void **rows = number ? team->rows + 2 * (number - 1) * team->batch_size : s->rows;
-            T(dot_rows)((const REAL *const *)rows, s->n_rows, layer->n_in, W, vectors, z, layer->sums);
+            T(dot_rows)((const REAL *const *)rows, s->n_rows, layer->n_in, W, vectors, z, layer->row);
         }
         if (layer->batch_norm) T(norm_panel)(team, layer, s, at, vectors);
     }
@@ -487,19 +487,19 @@ static void T(finish_rows)(const net_team *team, const net_job *job, ptrdiff_t s
     for (ptrdiff_t panel = 0; panel < layer->panels; panel++) {
         const int vectors = T(vectors_of)(layer, panel);
         const REAL *W = BUFFER(params, layer->at[COEF] + T(panel_at)(layer, layer->n_in, 0, panel));
-        REAL *z = BUFFER(work, layer->z + first * layer->sums + panel * PANEL);
+        REAL *z = BUFFER(work, layer->z + first * layer->row + panel * PANEL);
         if (number == 0 && job->sparse)
-            T(sparse_rows)(job, start + first, last - first, W, vectors, z, layer->sums);
+            T(sparse_rows)(job, start + first, last - first, W, vectors, z, layer->row);
         else {
             const void **rows = number ? team->rows + 2 * (number - 1) * team->batch_size : s->rows;
             T(dot_rows)((const REAL *const *)rows + first, last - first, layer->n_in, W, vectors, z,
-                        layer->sums);
+                        layer->row);
         }
     }
     const REAL *intercept = BUFFER(params, layer->at[INTERCEPT]);
     for (ptrdiff_t i = first; i < last; i++) {
-        REAL *raw = BUFFER(work, layer->z + i * layer->sums);
-        REAL *slope = BUFFER(work, layer->delta + i * layer->sums);
+        REAL *raw = BUFFER(work, layer->z + i * layer->row);
+        REAL *slope = BUFFER(work, layer->delta + i * layer->row);
         for (ptrdiff_t k = 0; k < layer->n_units; k++) raw[k] += intercept[k];
         const ptrdiff_t row = job->order[start + i];
         const REAL *target = (const REAL *)job->target + row * team->n_targets;
@@ -619,14 +619,14 @@ static void T(update_vectors)(const net_team *team, const T(scene) *s, int numbe
             /* With batch norm the gradients by sums have been through it; those before lie in z. */
             const ptrdiff_t from = layer->batch_norm ? layer->z : layer->delta;
             for (ptrdiff_t i = 0; i < s->n_rows; i++)
-                sum += T(load)(BUFFER(work, from + i * layer->sums + column));
+                sum += T(load)(BUFFER(work, from + i * layer->row + column));
             T(store)(sums, sum);
             T(use_gradient)(team, s, layer->at[INTERCEPT] + column, sums, 1, 0, part);
             if (layer->batch_norm) {
                 sum = T(splat)((REAL)0);
                 for (ptrdiff_t i = 0; i < s->n_rows; i++)
-                    sum += T(load)(BUFFER(work, layer->z + i * layer->sums + column))
-                         * T(load)(BUFFER(work, layer->normed + i * layer->sums + column));
+                    sum += T(load)(BUFFER(work, layer->z + i * layer->row + column))
+                         * T(load)(BUFFER(work, layer->normed + i * layer->row + column));
                 T(store)(sums, sum);
                 T(use_gradient)(team, s, layer->at[SCALE] + column, sums, 1, 0, part);
             }
@@ -637,7 +637,7 @@ static void T(update_vectors)(const net_team *team, const T(scene) *s, int numbe
             REAL sums[LANES];
             VEC sum = T(splat)((REAL)0);
             for (ptrdiff_t i = 0; i < s->n_rows; i++)
-                sum += T(load)(BUFFER(work, layer->extra + i * layer->width + column));
+                sum += T(load)(BUFFER(work, layer->extra + i * layer->unit_row + column));
             T(store)(sums, sum);
             T(use_gradient)(team, s, layer->at[SLOPE] + column, sums, 1, 0, part);
         }
@@ -650,9 +650,9 @@ static void T(backward_panel)(const net_team *team, const net_layer *layer, ptrd
     const ptrdiff_t column = panel * PANEL;
     for (ptrdiff_t i = 0; i < s->n_rows; i++)
         for (int v = 0; v < vectors; v++) {
-            const ptrdiff_t place = i * layer->width + column + v * LANES;
-            REAL *z = BUFFER(work, layer->z + i * layer->sums + column + v * LANES);
-            REAL *delta = BUFFER(work, layer->delta + i * layer->sums + column + v * LANES);
+            const ptrdiff_t place = i * layer->unit_row + column + v * LANES;
+            REAL *z = BUFFER(work, layer->z + i * layer->row + column + v * LANES);
+            REAL *delta = BUFFER(work, layer->delta + i * layer->row + column + v * LANES);
             const VEC by_output = T(load)(z), slope = T(load)(BUFFER(work, layer->slope + place));
             if (layer->activation == MAXOUT) {
                 const VEC given = by_output * T(load)(BUFFER(work, layer->extra + place));
@@ -675,16 +675,16 @@ static void T(backward_panel)(const net_team *team, const net_layer *layer, ptrd
             const ptrdiff_t at = piece * layer->width + column + v * LANES;
             VEC sum = T(splat)((REAL)0), product = sum;
             for (ptrdiff_t i = 0; i < s->n_rows; i++) {
-                const VEC delta = T(load)(BUFFER(work, layer->delta + i * layer->sums + at));
-                T(store)(BUFFER(work, layer->z + i * layer->sums + at), delta);
+                const VEC delta = T(load)(BUFFER(work, layer->delta + i * layer->row + at));
+                T(store)(BUFFER(work, layer->z + i * layer->row + at), delta);
                 sum += delta;
-                product += delta * T(load)(BUFFER(work, layer->normed + i * layer->sums + at));
+                product += delta * T(load)(BUFFER(work, layer->normed + i * layer->row + at));
             }
             const VEC scale = T(load)(BUFFER(params, layer->at[SCALE] + at))
                             * T(load)(BUFFER(work, layer->inverse + at));
             for (ptrdiff_t i = 0; i < s->n_rows; i++) {
-                REAL *delta = BUFFER(work, layer->delta + i * layer->sums + at);
-                const VEC normed = T(load)(BUFFER(work, layer->normed + i * layer->sums + at));
+                REAL *delta = BUFFER(work, layer->delta + i * layer->row + at);
+                const VEC normed = T(load)(BUFFER(work, layer->normed + i * layer->row + at));
                 const VEC share = T(splat)((REAL)s->shares[i]);
                 T(store)(delta, scale * (T(load)(delta) - share * (sum + normed * product)));
             }
@@ -704,17 +704,17 @@ static void T(update_columns)(const net_team *team, const net_job *job, ptrdiff_
         if (job->sparse) {
             REAL *gradient = BUFFER(gradient, at);
             memset(gradient, 0, (size_t)(layer->n_in * vectors * LANES) * sizeof(REAL));
-            T(sparse_outer)(job, start, s->n_rows, delta, layer->sums, vectors, gradient);
+            T(sparse_outer)(job, start, s->n_rows, delta, layer->row, vectors, gradient);
             T(use_gradient)(team, s, at, gradient, layer->n_in * vectors, 1, part);
             continue;
         }
         const REAL *const *rows = (const REAL *const *)s->rows;
         REAL tile[TILE_ROWS * PANEL];
 #define TWO(n)                                                                            \
-    T(outer_tile)(rows, s->n_rows, row, delta, layer->sums, n, 2, tile);                  \
+    T(outer_tile)(rows, s->n_rows, row, delta, layer->row, n, 2, tile);                  \
     T(use_gradient)(team, s, at + row * 2 * LANES, tile, (n) * 2, 1, part)
 #define ONE(n)                                                                            \
-    T(outer_tile)(rows, s->n_rows, row, delta, layer->sums, n, 1, tile);                  \
+    T(outer_tile)(rows, s->n_rows, row, delta, layer->row, n, 1, tile);                  \
     T(use_gradient)(team, s, at + row * LANES, tile, n, 1, part)
         if (vectors == 2) { BY_TILES(layer->n_in, TWO) }
         else { BY_TILES(layer->n_in, ONE) }
@@ -754,7 +754,7 @@ static void T(update_rows)(const net_team *team, const T(scene) *s, int number, 
             const ptrdiff_t at = layer->at[COEF] + T(panel_at)(layer, layer->n_in, piece, panel);
             const REAL *delta = BUFFER(work, layer->delta + piece * layer->width + panel * PANEL);
 #define STEP(n, wide)                                                                      \
-    T(outer_tile)(rows, s->n_rows, first + row, delta, layer->sums, n, wide, tile);        \
+    T(outer_tile)(rows, s->n_rows, first + row, delta, layer->row, n, wide, tile);        \
     T(use_gradient)(team, s, at + (first + row) * (wide) * LANES, tile, (n) * (wide), 1, part); \
     if (team->longest == 0.0) T(turn_rows)(team, layer, before, piece, panel, first + row, n)
 #define TWO(n) STEP(n, 2)
@@ -834,30 +834,36 @@ static void T(bound_panel)(const net_team *team, int number, ptrdiff_t panel) {
 
 /* ---- the flat vector ---- */
 
-/* Copy between the flat order and panels. */
+/* Copy a row of numbers between the order of w, pieces of a unit side by side, and a panel. */
+INLINE void T(copy_units)(REAL *flat, REAL *padded, ptrdiff_t n, ptrdiff_t pieces, int pack) {
+    if (pack)
+        for (ptrdiff_t u = 0; u < n; u++) padded[u] = flat[u * pieces];
+    else
+        for (ptrdiff_t u = 0; u < n; u++) flat[u * pieces] = padded[u];
+}
+
+/* Copy everything between the flat order and panels. */
 static void T(copy)(const net_team *team, REAL *flat, REAL *padded, int pack) {
     for (int number = 0; number < team->n_layers; number++) {
         const net_layer *layer = team->layers + number;
         const ptrdiff_t columns = layer->n_units * layer->pieces;
-        for (ptrdiff_t u = 0; u < layer->n_units; u++)
-            for (ptrdiff_t piece = 0; piece < layer->pieces; piece++) {
-                const ptrdiff_t panel = u / PANEL;
-                const int wide = T(vectors_of)(layer, panel) * LANES;
-                REAL *from = flat + layer->place[COEF] + u * layer->pieces + piece;
-                REAL *to = padded + layer->at[COEF] + T(panel_at)(layer, layer->n_in, piece, panel)
-                         + (u - panel * PANEL);
-                for (ptrdiff_t k = 0; k < layer->n_in; k++) {
-                    if (pack) to[k * wide] = from[k * columns];
-                    else from[k * columns] = to[k * wide];
+        for (ptrdiff_t piece = 0; piece < layer->pieces; piece++) {
+            for (ptrdiff_t k = 0; k < layer->n_in; k++)
+                for (ptrdiff_t panel = 0; panel < layer->panels; panel++) {
+                    const ptrdiff_t u = panel * PANEL, n = smaller_of(PANEL, layer->n_units - u);
+                    const int wide = T(vectors_of)(layer, panel) * LANES;
+                    REAL *a = flat + layer->place[COEF] + k * columns + u * layer->pieces + piece;
+                    REAL *b = padded + layer->at[COEF]
+                            + T(panel_at)(layer, layer->n_in, piece, panel) + k * wide;
+                    T(copy_units)(a, b, n, layer->pieces, pack);
                 }
-                for (int name = INTERCEPT; name <= VARIANCE; name++) {
-                    if (layer->at[name] < 0 || (name == SLOPE && piece > 0)) continue;
-                    REAL *a = flat + layer->place[name] + (name == SLOPE ? u : u * layer->pieces + piece);
-                    REAL *b = padded + layer->at[name] + piece * layer->width + u;
-                    if (pack) *b = *a;
-                    else *a = *b;
-                }
+            for (int name = INTERCEPT; name <= VARIANCE; name++) {
+                if (layer->at[name] < 0 || (name == SLOPE && piece > 0)) continue;
+                REAL *a = flat + layer->place[name] + (name == SLOPE ? 0 : piece);
+                REAL *b = padded + layer->at[name] + piece * layer->width;
+                T(copy_units)(a, b, layer->n_units, name == SLOPE ? 1 : layer->pieces, pack);
             }
+        }
     }
 }
 
@@ -924,6 +930,7 @@ static void T(set_scene)(const net_team *team, T(scene) *s, double rate, double 
 static void T(train)(net_team *team, net_job *job, int rank, const void **x_rows, double *shares) {
     const int n = job->n_threads, last = team->n_layers - 1;
     double pace = team->pace, total = 0.0;
+    const double began = rank == 0 ? seconds() : 0.0;
     ptrdiff_t start = 0;
 #define SHARE(count, i) ((count) * (i) / n)
 #define OWN(layer) ptrdiff_t panel = SHARE((layer)->panels, rank); panel < SHARE((layer)->panels, rank + 1); panel++
@@ -947,10 +954,10 @@ static void T(train)(net_team *team, net_job *job, int rank, const void **x_rows
 
         for (int number = 0; number < last; number++) {
             for (OWN(team->layers + number)) T(forward_panel)(team, job, start, number, panel, &s);
-            wait_for_all(job);
+            wait_for_all(job, rank);
         }
         T(finish_rows)(team, job, start, SHARE(rows, rank), SHARE(rows, rank + 1), &s);
-        wait_for_all(job);
+        wait_for_all(job, rank);
         if (rank == 0)
             for (ptrdiff_t i = 0; i < rows; i++) total += team->losses[i];
 
@@ -962,15 +969,15 @@ static void T(train)(net_team *team, net_job *job, int rank, const void **x_rows
                 const REAL *turned = BUFFER(turned, layer->turned + layer->n_turned * panel * PANEL);
                 T(dot_rows)((const REAL *const *)slopes, rows, layer->n_turned, turned,
                             T(vectors_of)(before, panel), BUFFER(work, before->z + panel * PANEL),
-                            before->sums);
+                            before->row);
                 T(backward_panel)(team, before, panel, &s);
                 T(update_vectors)(team, &s, number - 1, panel);
                 T(update_rows)(team, &s, number, panel);
             }
-            if (number > 1) wait_for_all(job);
+            if (number > 1) wait_for_all(job, rank);
         }
         for (OWN(team->layers)) T(update_columns)(team, job, start, &s, panel);
-        wait_for_all(job);
+        wait_for_all(job, rank);
 
         double squares = 0.0;
         for (int number = 0; number <= last; number++) {
@@ -992,12 +999,12 @@ static void T(train)(net_team *team, net_job *job, int rank, const void **x_rows
                 T(step_clipped)(team, &s, number, SHARE(panels, rank), SHARE(panels, rank + 1),
                                 SHARE(from, rank), SHARE(from, rank + 1));
             }
-            wait_for_all(job);
+            wait_for_all(job, rank);
         }
         if (team->max_norm > 0.0) {
             for (int number = 0; number < last; number++)
                 for (OWN(team->layers + number)) T(bound_panel)(team, number, panel);
-            wait_for_all(job);
+            wait_for_all(job, rank);
         }
         start += rows;
     }
@@ -1005,9 +1012,16 @@ static void T(train)(net_team *team, net_job *job, int rank, const void **x_rows
 #undef SHARE
     if (rank == 0) {
         job->total = total;
+        job->elapsed = seconds() - began;
         team->pace = pace;
     }
-    wait_for_all(job);
+    wait_for_all(job, rank);
+}
+
+/* Rows an odd number of cache lines apart, which do not fight for the same few sets of a cache. */
+INLINE ptrdiff_t T(spread_rows)(ptrdiff_t width) {
+    const ptrdiff_t line = 64 / sizeof(REAL);
+    return (width + line - 1) / line % 2 ? width : width + line;
 }
 
 /* The layout for this width of vector; the numbers needed of each buffer. */
@@ -1019,6 +1033,8 @@ static void T(lay_out)(net_team *team, ptrdiff_t *padded, ptrdiff_t *turned, ptr
         net_layer *layer = team->layers + number;
         layer->width = (layer->n_units + LANES - 1) / LANES * LANES;
         layer->sums = layer->width * layer->pieces;
+        layer->row = T(spread_rows)(layer->sums);
+        layer->unit_row = T(spread_rows)(layer->width);
         layer->panels = (layer->width + PANEL - 1) / PANEL;
         layer->n_turned = layer->pieces == 1 ? layer->n_units : layer->sums;
         for (int name = 0; name < 6; name++) {
@@ -1032,9 +1048,9 @@ static void T(lay_out)(net_team *team, ptrdiff_t *padded, ptrdiff_t *turned, ptr
         ptrdiff_t *place[7] = {&layer->a, &layer->slope, &layer->z, &layer->delta,
                                &layer->normed, &layer->extra, &layer->inverse};
         const int extra = layer->activation == PRELU || layer->activation == MAXOUT;
-        const ptrdiff_t size[7] = {b * layer->width, b * layer->width, b * layer->sums, b * layer->sums,
-                                   layer->batch_norm ? b * layer->sums : 0,
-                                   extra ? b * layer->width : 0, layer->batch_norm ? layer->sums : 0};
+        const ptrdiff_t size[7] = {b * layer->unit_row, b * layer->unit_row, b * layer->row, b * layer->row,
+                                   layer->batch_norm ? b * layer->row : 0,
+                                   extra ? b * layer->unit_row : 0, layer->batch_norm ? layer->sums : 0};
         for (int i = 0; i < 7; i++) {
             *place[i] = *work;
             *work += size[i];
@@ -1050,8 +1066,8 @@ static void T(point_rows)(net_team *team) {
         const net_layer *layer = team->layers + number;
         const void **rows = team->rows + 2 * number * team->batch_size;
         for (ptrdiff_t i = 0; i < team->batch_size; i++) {
-            rows[i] = BUFFER(work, layer->a + i * layer->width);
-            rows[team->batch_size + i] = BUFFER(work, layer->delta + i * layer->sums);
+            rows[i] = BUFFER(work, layer->a + i * layer->unit_row);
+            rows[team->batch_size + i] = BUFFER(work, layer->delta + i * layer->row);
         }
     }
 }

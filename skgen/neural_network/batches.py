@@ -77,7 +77,8 @@ class NetworkBatches:
         for start in range(0, len(rates), stretch):
             stop = min(start + stretch, len(rates))
             rows = order[start * batch_size : stop * batch_size]
-            total += self.team.train(training, rates[start:stop], rows)
+            ends = start == 0, stop == len(rates)
+            total += self.team.train(training, rates[start:stop], rows, ends)
             training.n_updates += stop - start
         return total
 
@@ -137,8 +138,12 @@ class Team:
             self.rows.n_threads,
         )
 
-    def train(self, training, rates, order):
-        """Take an update per rate; the sum of the objectives met times the batches' weights."""
+    def train(self, training, rates, order, ends):
+        """Take an update per rate; the sum of the objectives met times the batches' weights.
+
+        `ends` says whether this is the first and the last stretch of an epoch: in between, parameters
+        are in the kernel's order only.
+        """
         return self.kernel.train(
             self.entries,
             self.target,
@@ -149,6 +154,7 @@ class Team:
             training.memory,
             training.n_updates,
             submit,
+            *ends,
         )
 
 
