@@ -1,5 +1,7 @@
 """Compiled training of networks against the same training in NumPy."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -18,6 +20,7 @@ from skgen.networks.losses import (
     tasks_of,
 )
 from skgen.networks.network import Layer, Network, draw
+from skgen.neural_network import batches
 from skgen.neural_network.batches import NetworkBatches
 from skgen.rows import Rows
 from skgen.solvers.sgd import Training
@@ -83,9 +86,7 @@ class Case:
         kind = ACTIVATIONS[activation]
         kind = kind(more.pop("pieces", 3)) if activation == "maxout" else kind()
         norm, dropout = more.pop("batch_norm", False), more.pop("dropout", 0.0)
-        layers = [
-            Layer(a, b, kind, norm, dropout) for a, b in zip(sizes[:-1], sizes[1:], strict=True)
-        ]
+        layers = [Layer(a, b, kind, norm, dropout) for a, b in pairwise(sizes)]
         n_out = 5 if loss == "tasks" else LOSSES[loss].n_outputs(3)
         self.network = Network([*layers, Layer(sizes[-1], n_out)], LOSSES[loss], **more)
         state = np.random.RandomState(1)
@@ -181,7 +182,18 @@ def test_all_sizes_fit_their_panels(sizes):
         check(Case("maxout", sizes=sizes, dtype=dtype, batch=7, n=20, pieces=2))
 
 
-def test_helpers_that_never_come_are_not_waited_for():
+@pytest.mark.parametrize("rule", ["adam", "momentum"])
+def test_stretches_do_not_change_a_bit(rule, monkeypatch):
+    case = Case("prelu", rule=rule, n=200, batch_norm=True, dropout=0.2)
+    whole, values = case.train(True)
+    monkeypatch.setattr(batches, "WORK_AT_ONCE", 1e5)
+    parts, other = case.train(True)
+    np.testing.assert_array_equal(parts.w, whole.w)
+    np.testing.assert_array_equal(parts.memory, whole.memory)
+    np.testing.assert_allclose(other, values, rtol=1e-14)
+
+
+def test_helpers_that_never_come_are_not_waited_for(monkeypatch):
     case = Case(sizes=(40, 130, 70), n=600, batch=128)
     expected, _ = case.train(True, 1)
 
@@ -189,14 +201,8 @@ def test_helpers_that_never_come_are_not_waited_for():
         def cancel(self):
             return True
 
-    import skgen.neural_network.batches as module
-
-    kept = module.submit
-    try:
-        module.submit = lambda task, n: [Never() for _ in range(n)]
-        found, _ = case.train(True, 2)
-    finally:
-        module.submit = kept
+    monkeypatch.setattr(batches, "submit", lambda task, n: [Never() for _ in range(n)])
+    found, _ = case.train(True, 2)
     np.testing.assert_array_equal(found.w, expected.w)
 
 
