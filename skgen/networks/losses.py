@@ -27,7 +27,9 @@ from dataclasses import dataclass
 from math import log, pi
 
 import numpy as np
-from scipy.special import expit, softmax, xlogy
+from scipy.special import expit, xlogy
+
+from skgen import kernels
 
 
 def total(values, weight):
@@ -58,7 +60,9 @@ class Categorical:
         return float(weight @ loss), share * weight[:, None].astype(raw.dtype)
 
     def predict(self, raw):
-        return softmax(raw, axis=1)
+        share = np.array(raw, order="C")
+        kernels.linear.softmax_rows(share)
+        return share
 
 
 class ByCell:

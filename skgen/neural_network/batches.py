@@ -141,8 +141,8 @@ class Team:
     def train(self, training, rates, order, ends):
         """Take an update per rate; the sum of the objectives met times the batches' weights.
 
-        `ends` says whether this is the first and the last stretch of an epoch: in between, parameters
-        are in the kernel's order only.
+        `ends` says whether this is the first and the last stretch of an epoch: in between,
+        parameters are in the kernel's order only.
         """
         return self.kernel.train(
             self.entries,

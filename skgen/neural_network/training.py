@@ -225,9 +225,10 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
 
     def _outputs(self, X, depth=None):
         """Outputs of `depth` layers, of all where None: raw, before the loss's link."""
-        check_is_fitted(self, "coefs_")
+        if not hasattr(self, "coefs_"):
+            check_is_fitted(self, "coefs_")
         X = admit_new(self, X, accept_sparse=True)
-        return outputs(self._layers, self._parts(), X, thread_count(self.n_jobs), depth)
+        return outputs(self._layers, self._parts(), X, self.n_jobs, depth)
 
     def _parts(self):
         """The fitted parameters by layer."""
@@ -376,9 +377,7 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         if held_out is not None:
 
             def validate(w):
-                raw = outputs(
-                    fit.network.layers, fit.network.parts(w), held_out.X, held_out.n_threads
-                )
+                raw = outputs(fit.network.layers, fit.network.parts(w), held_out.X, self.n_jobs)
                 losses.append(mean_loss(fit.network.loss, raw, held_out))
                 return self._score(fit, raw, held_out)
 
@@ -639,11 +638,12 @@ def some_rows(rows, index):
     return Rows(rows.take(index), weight, rows.target[index], n_threads=rows.n_threads)
 
 
-def outputs(layers, parts, X, n_threads=1, depth=None):
+def outputs(layers, parts, X, n_jobs=None, depth=None):
     """Outputs of `depth` layers, of all where None, a stretch of rows at a time."""
     widest = max(X.shape[1], *(layer.n_sums for layer in layers))
     if X.shape[0] * widest <= CELLS_AT_ONCE:
         return some_outputs(layers, parts, X, depth)
+    n_threads = thread_count(n_jobs)
     rows = Rows(
         X, n_threads=n_threads, row_work=2.0 * sum(layer.n_in * layer.n_sums for layer in layers)
     )
