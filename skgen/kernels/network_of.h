@@ -427,9 +427,9 @@ static double T(cell_loss)(int kind, double number, double raw, double y, double
     const double error = raw - y;
     switch (kind) {
     case BINARY: {
-        const double e = exp(-fabs(raw)), s = y > 0.5 ? -raw : raw;
+        const double e = exp(-fabs(raw));
         *slope = (raw > 0 ? 1.0 : e) / (1.0 + e) - y;
-        return (s > 0 ? s : 0.0) + log1p(e) + 0.0 * raw;
+        return log1p(e) + (raw > 0 ? (1.0 - y) * raw : -y * raw);
     }
     case SQUARED: *slope = error; return 0.5 * error * error;
     case ABSOLUTE: *slope = error > 0 ? 1.0 : error < 0 ? -1.0 : 0.0 * error; return fabs(error);

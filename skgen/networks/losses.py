@@ -1,7 +1,7 @@
 """Losses of a network's raw outputs.
 
     Categorical  log sum_k e^raw_k - raw_y
-    Binary       sum_m log(1 + e^(-(2 y_m - 1) raw_m))
+    Binary       sum_m (log(1 + e^raw_m) - y_m raw_m)
     Squared      sum_m r_m^2 / 2,  r = raw - y
     Absolute     sum_m |r_m|
     Huber        sum_m (r_m^2 / 2 up to delta, then delta (|r_m| - delta / 2))
@@ -80,19 +80,23 @@ class ByCell:
         slope = np.where(known, slope, raw.dtype.type(0.0)) * weight[:, None].astype(raw.dtype)
         return total(np.where(known, value, 0.0), weight), slope
 
+    def rows(self, raw, target):
+        """The loss of every row, float64."""
+        return self.cells(raw, target)[0].sum(axis=1, dtype=np.float64)
+
     def predict(self, raw):
         return raw
 
 
 class Binary(ByCell):
-    """Negative log-likelihood of labels that are on or off, one output each."""
+    """Cross-entropy of labels that are on or off, or of chances in [0, 1], one output each."""
 
     code = 1
     activation = "logistic"
 
     def cells(self, raw, target):
-        signed = np.where(target > 0.5, -raw, raw)
-        return np.logaddexp(signed, raw.dtype.type(0.0)), expit(raw) - target
+        beyond = np.where(raw > 0.0, (1.0 - target) * raw, -target * raw)
+        return np.log1p(np.exp(-np.abs(raw))) + beyond, expit(raw) - target
 
     def predict(self, raw):
         return expit(raw)

@@ -44,7 +44,7 @@ AUTO_BATCH = 200
 # Rows that gradient norms and dead units are taken from.
 INSPECTED_ROWS = 1000
 # Rows that are predicted at once, in cells of the widest layer.
-CELLS_AT_ONCE = 2**20
+CELLS_AT_ONCE = 2**16
 LOSS_METHODS = HasMethods(["n_outputs", "value_and_gradient", "predict"])
 SIZES = ["array-like", Interval(Integral, 1, None, closed="left")]
 
