@@ -59,8 +59,7 @@ class NetworkBatches:
         """X, target and weight of rows, counted among those of positive weight."""
         index = index if self.used is None else self.used[index]
         X, target = self.X[index], self.rows.target[index]
-        if sparse.issparse(target):
-            target = target.toarray()
+        target = dense(target)
         weight = np.ones(len(index)) if self.rows.weight is None else self.rows.weight[index]
         return X, target, weight
 
@@ -218,6 +217,11 @@ def head_table(loss, n_outputs):
     return np.array(table, dtype=np.int64), np.array(numbers, dtype=np.float64)
 
 
+def dense(X):
+    """X as an array."""
+    return X.toarray() if sparse.issparse(X) else X
+
+
 @dataclass(slots=True)
 class Slope:
     """A sum of losses and its gradient."""
@@ -246,7 +250,6 @@ def _slope(block, params):
     if mass == 0.0:
         return Slope(0.0, np.zeros_like(w))
     X = block.X.astype(w.dtype, copy=False)
-    target = block.target.toarray() if sparse.issparse(block.target) else block.target
-    target = target.astype(w.dtype, copy=False)
+    target = dense(block.target).astype(w.dtype, copy=False)
     value, gradient = network.value_and_gradient(w, X, target, block.weight)
     return Slope(value * mass, gradient * mass)

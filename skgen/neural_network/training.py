@@ -34,7 +34,7 @@ from skgen.base import (
 )
 from skgen.networks.activations import ACTIVATIONS
 from skgen.networks.network import Layer, draw, hidden, linear, raw_outputs
-from skgen.neural_network.batches import NetworkBatches, whole_objective
+from skgen.neural_network.batches import NetworkBatches, dense, whole_objective
 from skgen.rows import Rows
 from skgen.solvers.schedules import SCHEDULES, SampleScaling
 from skgen.solvers.sgd import EpochMonitor, Training, sgd
@@ -126,6 +126,9 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             If an argument is not what it should be, or training diverges (the message names
             `learning_rate_init` and the scale of X).
         """
+        return self._fit(X, y, sample_weight, X_val, y_val)
+
+    def _fit(self, X, y, sample_weight, X_val, y_val):
         first = not (self.warm_start and hasattr(self, "coefs_"))
         rows, known = self._admit(X, y, sample_weight, reset=first)
         random_state = check_random_state(self.random_state)
@@ -180,7 +183,7 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             )
             seed = draw_seed(random_state)
             training = Training.begin(w, self._rule(network))
-        problem = NetworkBatches(rows, network, seed)
+        problem = self._problem(rows, network, seed)
         monitor = EpochMonitor(1, self.tol, math.inf, UNWATCHED, None, self._report())
         with one_blas_thread(rows, self._widest(network)):
             solution = self._train(problem, training, monitor, random_state)
@@ -344,6 +347,9 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             )
         return int(size)
 
+    def _problem(self, rows, network, seed):
+        return NetworkBatches(rows, network, seed)
+
     def _train(self, problem, training, monitor, random_state, validate=None):
         return sgd(
             problem,
@@ -361,7 +367,7 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         """Epochs of minibatches until training rests."""
         fit.rows, held_out = self._hold_out(fit, X_val, y_val)
         seed = draw_seed(fit.random_state)
-        problem = NetworkBatches(fit.rows, fit.network, seed)
+        problem = self._problem(fit.rows, fit.network, seed)
         training = Training.begin(fit.w, self._rule(fit.network))
         curve = list(self.loss_curve_) if self._goes_on() else []
 
@@ -457,9 +463,8 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
 
     def _hold_out(self, fit, X_val, y_val):
         """Rows to train on, and rows to stop early by or None."""
-        if (X_val is None) != (y_val is None):
-            raise ValueError("X_val and y_val go together; give both or neither")
-        if X_val is not None:
+        if X_val is not None or y_val is not None:
+            self._require_both(X_val, y_val)
             return fit.rows, self._admit_held_out(X_val, y_val, fit)
         if not self.early_stopping:
             return fit.rows, None
@@ -475,10 +480,14 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             )
         return some_rows(rows, used[training]), some_rows(rows, used[held])
 
+    def _require_both(self, X_val, y_val):
+        if X_val is None or y_val is None:
+            raise ValueError("X_val and y_val go together; give both or neither")
+
     def _split(self, target, fit):
         """Row numbers to train on and to hold out."""
-        order = fit.random_state.permutation(len(target))
-        held = math.ceil(self.validation_fraction * len(target))
+        order = fit.random_state.permutation(target.shape[0])
+        held = math.ceil(self.validation_fraction * target.shape[0])
         return np.sort(order[held:]), np.sort(order[:held])
 
     def _parameters(self, fit, w):
@@ -494,11 +503,11 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             "_layers": layers,
         }
         if self.activation == "prelu":
-            attributes["slopes_"] = [part["slope"] for part in parts[:-1]]
+            attributes["slopes_"] = [part.get("slope") for part in parts[:-1]]
         if self.batch_norm:
-            attributes["scales_"] = [part["scale"] for part in parts[:-1]]
-            attributes["running_means_"] = [part["mean"] for part in parts[:-1]]
-            attributes["running_variances_"] = [part["variance"] for part in parts[:-1]]
+            attributes["scales_"] = [part.get("scale") for part in parts[:-1]]
+            attributes["running_means_"] = [part.get("mean") for part in parts[:-1]]
+            attributes["running_variances_"] = [part.get("variance") for part in parts[:-1]]
         return attributes | self._answers(fit)
 
     def _answers(self, fit):
@@ -669,7 +678,7 @@ def some_outputs(layers, parts, X, depth):
 def mean_loss(loss, raw, rows):
     """The weighted mean of a loss over rows."""
     weight = np.ones(rows.n_rows) if rows.weight is None else rows.weight
-    return loss.value_and_gradient(raw, rows.target, weight)[0] / float(weight.sum())
+    return loss.value_and_gradient(raw, dense(rows.target), weight)[0] / float(weight.sum())
 
 
 def inspect(network, w, rows):
@@ -682,7 +691,7 @@ def inspect(network, w, rows):
     if not weight.any():
         weight = np.ones(sample.n_rows)
     with np.errstate(over="ignore", invalid="ignore"):
-        _, gradient = network.value_and_gradient(w, sample.X, sample.target, weight)
+        _, gradient = network.value_and_gradient(w, sample.X, dense(sample.target), weight)
         norms = [
             math.sqrt(sum(float(np.square(view, dtype=np.float64).sum()) for view in part.values()))
             for part in network.parts(gradient)
