@@ -34,6 +34,8 @@ from skgen.neural_network.training import (
     trains_by_batches,
 )
 
+# Scores that differ by less are those of equal rows.
+EQUAL = 1e-9
 LOSSES = {"squared_error": Squared, "cross_entropy": Binary}
 
 
@@ -514,13 +516,20 @@ class Autoencoder(OutlierMixin, NetworkEstimator):
         return float(np.average(scores, weights=rows.weight))
 
     def _quantile(self, X, sample_weight):
-        """The least score that at least a share `contamination` of the rows, by weight, lies below."""
+        """A score that about a share `contamination` of the rows, by weight, lies below.
+
+        It lies halfway between two rows, so that rounding moves none across.
+        """
         scores = self.score_samples(X)
         weight = np.ones(len(scores)) if sample_weight is None else np.asarray(sample_weight, float)
+        scores, weight = scores[weight > 0.0], weight[weight > 0.0]
         order = np.argsort(scores, kind="stable")
-        below = np.cumsum(weight[order])
+        scores, below = scores[order], np.cumsum(weight[order])
         place = np.searchsorted(below, self.contamination * below[-1], side="right")
-        return float(scores[order][min(place, len(scores) - 1)])
+        first = scores[min(place, len(scores) - 1)]
+        # Equal rows may differ by rounding.
+        lower = scores[scores < first - EQUAL * max(abs(first), 1.0)]
+        return float(0.5 * (lower[-1] + first)) if len(lower) else float(first)
 
 
 class CorruptedBatches(NetworkBatches):
