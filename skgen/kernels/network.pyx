@@ -4,11 +4,21 @@ The twin is skgen.networks.network with skgen.neural_network.batches; network.h 
 share a step.
 """
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 import numpy as np
 
+ctypedef fused floating:
+    float
+    double
+
+ctypedef fused integral:
+    int32_t
+    int64_t
+
 cdef extern from "network.h" nogil:
+    uint64_t GOLDEN
+    uint64_t mix(uint64_t)
     int MAX_LAYERS
     int MAX_THREADS
     ctypedef struct net_layer:
@@ -84,6 +94,41 @@ LONGEST_ALONE = 64
 cdef void *address(array) except? NULL:
     """Where the numbers of an array are."""
     return <void *><size_t>array.__array_interface__["data"][0]
+
+
+def mask_cells(
+    floating[:, ::1] X,  # in, out
+    const Py_ssize_t[::1] numbers, uint64_t key, uint64_t threshold,
+):
+    """Set cells to zero whose bits are below the threshold; rows numbered -1 are left alone."""
+    cdef Py_ssize_t i, j, d = X.shape[1]
+    cdef uint64_t start
+    with nogil:
+        for i in range(X.shape[0]):
+            if numbers[i] < 0:
+                continue
+            start = key + GOLDEN * <uint64_t>(numbers[i] * d + 1)
+            for j in range(d):
+                if mix(start + GOLDEN * <uint64_t>j) >> 40 < threshold:
+                    X[i, j] = 0.0
+
+
+def mask_stored(
+    floating[::1] data,  # in, out
+    const integral[::1] indices, const integral[::1] indptr, const Py_ssize_t[::1] numbers,
+    Py_ssize_t d, uint64_t key, uint64_t threshold,
+):
+    """The same for what CSR rows of d columns store."""
+    cdef Py_ssize_t i, e
+    cdef uint64_t place
+    with nogil:
+        for i in range(numbers.shape[0]):
+            if numbers[i] < 0:
+                continue
+            for e in range(indptr[i], indptr[i + 1]):
+                place = <uint64_t>(numbers[i] * d + indices[e] + 1)
+                if mix(key + GOLDEN * place) >> 40 < threshold:
+                    data[e] = 0.0
 
 
 cdef class Stretch:

@@ -24,6 +24,7 @@ Bassett (1978); Nix and Weigend (1994).
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import log, pi
 
 import numpy as np
@@ -160,7 +161,8 @@ class Poisson(ByCell):
         return mean - target * raw + xlogy(target, target) - target, mean - target
 
     def predict(self, raw):
-        return np.exp(raw)
+        # Means beyond the largest float are that float.
+        return np.exp(np.minimum(raw, np.log(np.finfo(raw.dtype).max)))
 
 
 class Gaussian(ByCell):
@@ -185,6 +187,10 @@ class Gaussian(ByCell):
 
     def predict(self, raw):
         return raw[:, : raw.shape[1] // 2]
+
+
+# The kernel knows a loss by its place.
+LOSSES = (Categorical, Binary, Squared, Absolute, Huber, Quantile, Poisson, Gaussian)
 
 
 @dataclass(frozen=True)
@@ -218,6 +224,37 @@ class Tasks:
 
     def predict(self, raw):
         return [head.loss.predict(raw[:, head.outputs]) for head in self.heads]
+
+
+def describe(loss):
+    """A loss of this module as a tuple of plain values, which `loss_of` reads; None for others."""
+    if isinstance(loss, Tasks):
+        return tuple(
+            (
+                *describe(head.loss),
+                head.outputs.start,
+                head.outputs.stop,
+                head.targets.start,
+                head.targets.stop,
+                head.weight,
+            )
+            for head in loss.heads
+        )
+    return (loss.code, loss.number) if type(loss) in LOSSES else None
+
+
+@lru_cache
+def loss_of(description):
+    """The loss that `describe` has described."""
+    if not isinstance(description[0], tuple):
+        code, number = description
+        kind = LOSSES[code]
+        return kind(number) if kind in (Huber, Quantile) else kind()
+    heads = []
+    for code, number, *places, weight in description:
+        outputs, targets = slice(*places[:2]), slice(*places[2:])
+        heads.append(Head(loss_of((code, number)), outputs, targets, weight))
+    return Tasks(tuple(heads))
 
 
 def tasks_of(losses, n_targets, weights):

@@ -11,12 +11,13 @@ Srivastava et al. (2014).
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import sqrt
 
 import numpy as np
 from scipy import sparse
 
-from skgen.networks.activations import Identity
+from skgen.networks.activations import ACTIVATIONS, Identity
 from skgen.networks.draws import dropout_mask
 from skgen.parameters import Layout
 
@@ -53,6 +54,32 @@ class Layer:
         if self.batch_norm:
             shapes |= dict.fromkeys(("scale", "mean", "variance"), (self.n_sums,))
         return shapes
+
+
+def describe(layers):
+    """Layers as a tuple of plain values, which `layers_of` reads."""
+    return tuple(
+        (
+            layer.n_in,
+            layer.n_units,
+            layer.activation.code,
+            layer.activation.pieces,
+            layer.batch_norm,
+            layer.dropout,
+            layer.turned,
+        )
+        for layer in layers
+    )
+
+
+@lru_cache
+def layers_of(description):
+    """The layers that `describe` has described."""
+    kinds, layers = list(ACTIVATIONS.values()), []
+    for n_in, n_units, code, pieces, *rest in description:
+        kind = kinds[code]
+        layers.append(Layer(n_in, n_units, kind(pieces) if pieces > 1 else kind(), *rest))
+    return tuple(layers)
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,13 @@ decoder spans their space (Baldi and Hornik 1989). Corrupted input teaches the n
 lie (Vincent et al. 2008); rows that it restores badly are outliers.
 """
 
+from math import ceil
 from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
 
+from skgen import kernels
 from skgen.base import (
     Interval,
     OutlierMixin,
@@ -24,6 +26,7 @@ from skgen.base import (
     thread_count,
 )
 from skgen.networks.activations import ACTIVATIONS
+from skgen.networks.draws import BITS, key
 from skgen.networks.losses import Binary, Squared
 from skgen.networks.network import Layer, Network
 from skgen.neural_network.batches import NetworkBatches, dense
@@ -33,6 +36,7 @@ from skgen.neural_network.training import (
     outputs,
     trains_by_batches,
 )
+from skgen.seeding import entries
 
 # Scores that differ by less are those of equal rows.
 EQUAL = 1e-9
@@ -509,7 +513,7 @@ class Autoencoder(OutlierMixin, NetworkEstimator):
         return CorruptedBatches(rows, network, seed, self.noise, self.noise_level)
 
     def _answers(self, fit):
-        return {"_loss": fit.network.loss}
+        return {}
 
     def _score(self, fit, raw, rows):
         scores = -fit.network.loss.rows(raw, dense(rows.X))
@@ -543,17 +547,25 @@ class CorruptedBatches(NetworkBatches):
         self.noise, self.level = noise, level
 
     def renew(self, epoch):
+        X = self.X = self.rows.X.copy()
+        if self.noise == "masking":
+            self.mask(X, int(key(self.seed, epoch, -1)[0]), ceil(self.level * 2**BITS))
+            return
         rng = np.random.default_rng([self.seed, epoch])
-        X = self.rows.X
-        values = X.data if sparse.issparse(X) else X
-        if self.noise == "gaussian":
-            values = values + self.level * rng.standard_normal(values.shape, dtype=values.dtype)
-        else:
-            values = values * (rng.random(values.shape, dtype=np.float32) >= self.level)
+        used = slice(None) if self.used is None else self.used
+        X[used] += self.level * rng.standard_normal((self.n_rows, X.shape[1]), dtype=X.dtype)
+
+    def mask(self, X, key, threshold):
+        """Set cells of X to zero; which depends on their places alone, stored or not."""
+        numbers = np.arange(self.rows.n_rows)
+        if self.used is not None:
+            # Rows of weight zero count as absent.
+            numbers[:] = -1
+            numbers[self.used] = np.arange(self.n_rows)
         if sparse.issparse(X):
-            self.X = type(X)((values, X.indices, X.indptr), shape=X.shape)
+            kernels.network.mask_stored(*entries(X), numbers, X.shape[1], key, threshold)
         else:
-            self.X = values.astype(X.dtype, copy=False)
+            kernels.network.mask_cells(X, numbers, key, threshold)
 
 
 def tie(layers):

@@ -174,7 +174,9 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):
     ValueError, TypeError
         If X, y, weights or parameters are not what they should be, or training diverges.
 
-    References ---------- Rumelhart, Hinton and Williams, Learning representations by back-
+    References
+    ----------
+    Rumelhart, Hinton and Williams, Learning representations by back-
     propagating errors, Nature 323, 1986. Glorot and Bengio, AISTATS 2010. He et al., ICCV 2015.
     Srivastava et al., Dropout, JMLR 15, 2014. Ioffe and Szegedy, Batch normalization, ICML 2015.
     Kingma and Ba, Adam, ICLR 2015.
@@ -381,7 +383,7 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):
         return Network([*layers, Layer(n_in, n_outputs)], loss, **self._penalties())
 
     def _answers(self, fit):
-        return {"classes_": fit.known.classes, "_kind": fit.known.kind, "_loss": fit.network.loss}
+        return {"classes_": fit.known.classes, "_kind": fit.known.kind}
 
     def _split(self, target, fit):
         if fit.known.kind == "multilabel-indicator":
@@ -428,6 +430,21 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):
         if self._kind == "binary" and share.shape[1] == 1:
             return np.concatenate([1.0 - share, share], axis=1)
         return share
+
+    def decision_function(self, X):
+        """Outputs of the network before they become probabilities.
+
+        Parameters
+        ----------
+        X : array or CSR of shape (n, d)
+
+        Returns
+        -------
+        scores : ndarray of shape (n,) for two classes, else (n, K)
+            Logits: of ``classes_[1]``, of each class up to a constant per row, or of each label.
+        """
+        raw = self._outputs(X)
+        return raw[:, 0] if self._kind == "binary" and raw.shape[1] == 1 else raw
 
     def predict_log_proba(self, X):
         """Logarithms of the probabilities.

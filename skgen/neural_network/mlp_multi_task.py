@@ -179,7 +179,9 @@ class MLPMultiTask(NetworkEstimator):
     --------
     MLPClassifier, MLPRegressor
 
-    References ---------- Caruana, Multitask learning, Machine Learning 28, 1997. Rumelhart, Hinton
+    References
+    ----------
+    Caruana, Multitask learning, Machine Learning 28, 1997. Rumelhart, Hinton
     and Williams, Learning representations by back-propagating errors, Nature 323, 1986. Glorot and
     Bengio, AISTATS 2010. He et al., ICCV 2015. Srivastava et al., Dropout, JMLR 15, 2014. Ioffe
     and Szegedy, Batch normalization, ICML 2015. Kingma and Ba, Adam, ICLR 2015.
@@ -359,7 +361,6 @@ class MLPMultiTask(NetworkEstimator):
         return {
             "classes_": [answer.classes for answer in fit.known],
             "tasks_": [answer.name for answer in fit.known],
-            "_loss": fit.network.loss,
         }
 
     def _score(self, fit, raw, rows):

@@ -20,6 +20,7 @@ from skgen.base import (
     FitTask,
     HasMethods,
     Interval,
+    Options,
     StrOptions,
     TransformerMixin,
     admit_new,
@@ -32,8 +33,17 @@ from skgen.base import (
     thread_count,
     warn_convergence,
 )
+from skgen.networks import losses
 from skgen.networks.activations import ACTIVATIONS
-from skgen.networks.network import Layer, draw, hidden, linear, raw_outputs
+from skgen.networks.network import (
+    Layer,
+    describe,
+    draw,
+    hidden,
+    layers_of,
+    linear,
+    raw_outputs,
+)
 from skgen.neural_network.batches import NetworkBatches, dense, whole_objective
 from skgen.rows import Rows
 from skgen.solvers.schedules import SCHEDULES, SampleScaling
@@ -85,7 +95,7 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         "epsilon": [Interval(Real, 0, None, closed="neither")],
         "n_iter_no_change": [
             Interval(Integral, 1, None, closed="left"),
-            Interval(Real, 1, None, closed="left"),
+            Options(Real, {np.inf}),
         ],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
         "dropout": ["array-like", Interval(Real, 0, 1, closed="left")],
@@ -221,6 +231,14 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
                 f" {-depth} to {depth - 1}"
             )
         return self._outputs(X, layer % depth + 1)
+
+    @property
+    def _layers(self):
+        return layers_of(self._architecture)
+
+    @property
+    def _loss(self):
+        return self.loss if self._loss_form is None else losses.loss_of(self._loss_form)
 
     @property
     def _n_features_out(self):
@@ -379,12 +397,12 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         monitor = EpochMonitor(
             self.max_iter, self.tol, self.n_iter_no_change + 1, fit.run, attributes, self._report()
         )
-        losses, validate = [], None
+        held_out_losses, validate = [], None
         if held_out is not None:
 
             def validate(w):
                 raw = outputs(fit.network.layers, fit.network.parts(w), held_out.X, self.n_jobs)
-                losses.append(mean_loss(fit.network.loss, raw, held_out))
+                held_out_losses.append(mean_loss(fit.network.loss, raw, held_out))
                 return self._score(fit, raw, held_out)
 
         if held_out is not None and not self.early_stopping:
@@ -397,7 +415,7 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             fit, curve + solution.history, solution.n_iter, solution.converged, solution.reason
         )
         if held_out is not None:
-            self.validation_scores_, self.validation_loss_curve_ = monitor.scores, losses
+            self.validation_scores_, self.validation_loss_curve_ = monitor.scores, held_out_losses
             self.best_validation_score_, self.best_loss_ = max(monitor.scores), None
         self._warn(solution, held_out)
 
@@ -500,7 +518,8 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             "n_layers_": len(layers) + 1,
             "n_outputs_": layers[-1].n_units,
             "out_activation_": getattr(fit.network.loss, "activation", "identity"),
-            "_layers": layers,
+            "_architecture": describe(layers),
+            "_loss_form": losses.describe(fit.network.loss),
         }
         if self.activation == "prelu":
             attributes["slopes_"] = [part.get("slope") for part in parts[:-1]]
@@ -576,6 +595,8 @@ class Descent:
         self.p = self.network.layout.size
         self.split = np.flatnonzero(self.network.penalized) if self.network.l1 else np.empty(0, int)
         self.history, self.stopped = [], False
+        # Whether an iteration has begun.
+        self.open = False
 
     def weights(self, x):
         w = x[: self.p].copy()
@@ -583,6 +604,9 @@ class Descent:
         return w
 
     def value_and_gradient(self, x):
+        if not self.open:
+            self.fit.run.begin()
+            self.open = True
         w = self.weights(x)
         with np.errstate(over="ignore", invalid="ignore"):
             value, slope = whole_objective(self.network, self.rows, w)
@@ -608,7 +632,6 @@ class Descent:
 
     def run(self, max_iter, max_fun, tol):
         x, bounds = self.start()
-        self.fit.run.begin()
         result = minimize(
             self.value_and_gradient,
             x,
@@ -618,9 +641,9 @@ class Descent:
             callback=self.after,
             options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
         )
-        if not self.history:
-            self.fit.run.end(lambda: self.estimator._parameters(self.fit, self.weights(result.x)))
         result.x = self.weights(result.x)
+        if self.open:
+            self.fit.run.end(lambda: self.estimator._parameters(self.fit, result.x))
         return result
 
     def after(self, intermediate_result):
@@ -631,8 +654,9 @@ class Descent:
             report_epoch(len(self.history), self.history[-1], None)
         if self.fit.run.end(lambda: self.estimator._parameters(self.fit, w)):
             self.stopped = True
+        self.open = False
+        if self.stopped:
             raise StopIteration
-        self.fit.run.begin()
 
 
 def draw_seed(random_state):

@@ -181,7 +181,8 @@ def sgd(
     n, value = problem.n_rows, math.nan
     if training.start is None:
         first = np.arange(min(n, batch_size))
-        training.start, _ = problem.value_and_gradient(training.w, first)
+        with np.errstate(over="ignore", invalid="ignore"):
+            training.start, _ = problem.value_and_gradient(training.w, first)
     take_epoch = problem.advance or (lambda *state: advance(problem, *state))
     for _ in range(monitor.max_iter):
         monitor.begin()
