@@ -328,9 +328,7 @@ class Autoencoder(OutlierMixin, NetworkEstimator):
         -------
         self : Autoencoder
         """
-        self._fit(X, None, sample_weight, X_val, None)
-        self.offset_ = self._quantile(X, sample_weight)
-        return self
+        return self._fit(X, None, sample_weight, X_val, None)
 
     @available_if(trains_by_batches)
     @fit_context
@@ -351,9 +349,7 @@ class Autoencoder(OutlierMixin, NetworkEstimator):
         -------
         self : Autoencoder
         """
-        self._partial_fit(X, None, sample_weight)
-        self.offset_ = self._quantile(X, sample_weight)
-        return self
+        return self._partial_fit(X, None, sample_weight)
 
     def transform(self, X):
         """The codes of rows.
@@ -512,28 +508,14 @@ class Autoencoder(OutlierMixin, NetworkEstimator):
             return NetworkBatches(rows, network, seed)
         return CorruptedBatches(rows, network, seed, self.noise, self.noise_level)
 
-    def _answers(self, fit):
-        return {}
+    def _answers(self, fit, parts):
+        params = fit.network.layers, parts, fit.network.loss
+        scores = fit.rows.map(_scores, params, np.empty(fit.rows.n_rows))
+        return {"offset_": quantile(scores, fit.rows.weight, self.contamination)}
 
     def _score(self, fit, raw, rows):
         scores = -fit.network.loss.rows(raw, dense(rows.X))
         return float(np.average(scores, weights=rows.weight))
-
-    def _quantile(self, X, sample_weight):
-        """A score that about a share `contamination` of the rows, by weight, lies below.
-
-        It lies halfway between two rows, so that rounding moves none across.
-        """
-        scores = self.score_samples(X)
-        weight = np.ones(len(scores)) if sample_weight is None else np.asarray(sample_weight, float)
-        scores, weight = scores[weight > 0.0], weight[weight > 0.0]
-        order = np.argsort(scores, kind="stable")
-        scores, below = scores[order], np.cumsum(weight[order])
-        place = np.searchsorted(below, self.contamination * below[-1], side="right")
-        first = scores[min(place, len(scores) - 1)]
-        # Equal rows may differ by rounding.
-        lower = scores[scores < first - EQUAL * max(abs(first), 1.0)]
-        return float(0.5 * (lower[-1] + first)) if len(lower) else float(first)
 
 
 class CorruptedBatches(NetworkBatches):
@@ -566,6 +548,20 @@ class CorruptedBatches(NetworkBatches):
             kernels.network.mask_stored(*entries(X), numbers, X.shape[1], key, threshold)
         else:
             kernels.network.mask_cells(X, numbers, key, threshold)
+
+
+def quantile(scores, weight, share):
+    """A score that about a share of the rows, by weight, lies below.
+
+    It lies halfway between two rows, so that rounding moves none across.
+    """
+    weight = np.ones(len(scores)) if weight is None else weight
+    scores, weight = scores[weight > 0.0], weight[weight > 0.0]
+    order = np.argsort(scores, kind="stable")
+    scores, below = scores[order], np.cumsum(weight[order])
+    first = scores[min(np.searchsorted(below, share * below[-1], side="right"), len(scores) - 1)]
+    lower = scores[scores < first - EQUAL * max(abs(first), 1.0)]
+    return float(0.5 * (lower[-1] + first)) if len(lower) else float(first)
 
 
 def tie(layers):

@@ -382,7 +382,7 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):
         n_in = layers[-1].n_units if layers else rows.n_features
         return Network([*layers, Layer(n_in, n_outputs)], loss, **self._penalties())
 
-    def _answers(self, fit):
+    def _answers(self, fit, parts):
         return {"classes_": fit.known.classes, "_kind": fit.known.kind}
 
     def _split(self, target, fit):

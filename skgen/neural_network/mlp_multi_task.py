@@ -10,7 +10,7 @@ from numbers import Real
 
 import numpy as np
 
-from skgen.base import StrOptions, admit, check_consistent_length, thread_count, type_of_target
+from skgen.base import StrOptions, admit, check_consistent_length, thread_count
 from skgen.labels import encode_labels, find_missing
 from skgen.networks.losses import (
     Absolute,
@@ -357,7 +357,7 @@ class MLPMultiTask(NetworkEstimator):
             [*layers, Layer(n_in, loss.heads[-1].outputs.stop)], loss, **self._penalties()
         )
 
-    def _answers(self, fit):
+    def _answers(self, fit, parts):
         return {
             "classes_": [answer.classes for answer in fit.known],
             "tasks_": [answer.name for answer in fit.known],
@@ -478,7 +478,7 @@ class Answer:
         if column.dtype.kind == "i" and not (column[~missing] < -1).any():
             missing = missing | (column == -1)
         if missing.all():
-            raise ValueError(f"column {number} of y has no label; a task needs some")
+            raise ValueError(f"y labels none of its rows in column {number}; a task needs some")
         found, codes = encode_labels(column[~missing])
         classes = found if classes is None else classes
         place = np.minimum(np.searchsorted(classes, found), len(classes) - 1)
@@ -539,6 +539,8 @@ def columns_of(y):
 
 def plain(column):
     """A column of objects as numbers where it holds nothing else."""
+    if column.dtype.kind == "f" and np.isinf(column).any():
+        raise ValueError("Input y contains infinity; NaN marks what is not known")
     if column.dtype.kind == "c":
         raise ValueError("Complex data not supported: y must hold classes or real numbers")
     if column.dtype.kind != "O" or find_missing(column).any():
@@ -552,9 +554,8 @@ def kind_of(column):
     known = column[~find_missing(column)]
     if column.dtype.kind == "O":
         known = np.asarray(known.tolist())
-    if len(known) and known.dtype.kind == "f" and type_of_target(known).startswith("continuous"):
-        return "squared_error"
-    return "log_loss"
+    numbers = known.dtype.kind == "f" and (known != np.floor(known)).any()
+    return "squared_error" if numbers else "log_loss"
 
 
 def decided(values):

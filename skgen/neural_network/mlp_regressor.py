@@ -306,7 +306,7 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, NetworkEstimator):
         last = Layer(n_in, loss.n_outputs(rows.target.shape[1]))
         return Network([*layers, last], loss, **self._penalties())
 
-    def _answers(self, fit):
+    def _answers(self, fit, parts):
         n_targets = fit.rows.target.shape[1]
         return {"_n_axes": fit.known, "_n_targets": n_targets}
 

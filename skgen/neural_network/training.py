@@ -55,6 +55,8 @@ AUTO_BATCH = 200
 INSPECTED_ROWS = 1000
 # Rows that are predicted at once, in cells of the widest layer.
 CELLS_AT_ONCE = 2**16
+# Attributes that some activations, or batch norm, bring along.
+OF_SOME_LAYERS = ("slopes_", "scales_", "running_means_", "running_variances_")
 LOSS_METHODS = HasMethods(["n_outputs", "value_and_gradient", "predict"])
 SIZES = ["array-like", Interval(Integral, 1, None, closed="left")]
 
@@ -198,12 +200,14 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         with one_blas_thread(rows, self._widest(network)):
             solution = self._train(problem, training, monitor, random_state)
         fit = Fit(network, rows, known, training.w, random_state, UNWATCHED)
-        curve = [] if first else self.loss_curve_
-        self._set(self._parameters(fit, training.w))
-        self._set(self._kept_state(fit, training, seed, curve))
-        curve.extend(solution.history)
-        self.t_ = rows.n_rows + (0 if first else self.t_)
-        self._set_story(fit, curve, 1, False, "partial_fit takes one epoch a call")
+        curve = solution.history if first else self.loss_curve_ + solution.history
+        self._record(
+            fit,
+            training.w,
+            (curve, 1, False, "partial_fit takes one epoch a call"),
+            self._kept_state(fit, training, seed),
+            t_=rows.n_rows + (0 if first else self.t_),
+        )
         return self
 
     def transform(self, X, layer=-1):
@@ -390,8 +394,11 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         curve = list(self.loss_curve_) if self._goes_on() else []
 
         def attributes(w):
-            state = self._kept_state(fit, training, seed, curve + monitor.history)
-            return self._parameters(fit, w) | state
+            counts = {"t_": training.n_epochs * fit.rows.n_rows}
+            counts["loss_curve_"] = curve + monitor.history
+            return (
+                self._parameters(fit, w) | counts | {"_kept": self._kept_state(fit, training, seed)}
+            )
 
         # scikit-learn stops after more than so many epochs.
         monitor = EpochMonitor(
@@ -408,15 +415,22 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         if held_out is not None and not self.early_stopping:
             monitor.patience = math.inf
         solution = self._train(problem, training, monitor, fit.random_state, validate)
-        self._set(self._parameters(fit, training.w))
-        self._set(self._kept_state(fit, training, seed, curve + solution.history))
-        self.t_ = solution.n_iter * fit.rows.n_rows
-        self._set_story(
-            fit, curve + solution.history, solution.n_iter, solution.converged, solution.reason
-        )
+        watched = {}
         if held_out is not None:
-            self.validation_scores_, self.validation_loss_curve_ = monitor.scores, held_out_losses
-            self.best_validation_score_, self.best_loss_ = max(monitor.scores), None
+            watched = {
+                "validation_scores_": monitor.scores,
+                "validation_loss_curve_": held_out_losses,
+                "best_validation_score_": max(monitor.scores),
+                "best_loss_": None,
+            }
+        self._record(
+            fit,
+            training.w,
+            (curve + solution.history, solution.n_iter, solution.converged, solution.reason),
+            self._kept_state(fit, training, seed),
+            t_=solution.n_iter * fit.rows.n_rows,
+            **watched,
+        )
         self._warn(solution, held_out)
 
     def _goes_on(self):
@@ -429,11 +443,9 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             return
         warn_convergence(
             f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the"
-            f" optimization"
-            f" hasn't converged yet: the loss still changes by more than tol={self.tol:g} (it"
-            f" went from"
-            f" {solution.history[0]:g} to {solution.history[-1]:g}). Increase max_iter or tol, or"
-            " change learning_rate_init.",
+            " optimization hasn't converged yet: the loss still changes by more than"
+            f" tol={self.tol:g} (it went from {solution.history[0]:g} to"
+            f" {solution.history[-1]:g}). Increase max_iter or tol, or change learning_rate_init.",
             stacklevel=6,
         )
 
@@ -458,18 +470,20 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         if not np.isfinite(w).all() or not math.isfinite(result.fun):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large"
-                " values"
-                " and need to be preprocessed: scale the columns of X to about one."
+                " values and need to be preprocessed: scale the columns of X to about one."
             )
-        self._set(self._parameters(fit, w))
-        self._kept = None
         n_iter = min(result.nit, self.max_iter)
-        self.t_ = n_iter * fit.rows.n_rows
         converged = bool(result.success) and not descent.stopped
         reason = "stopped by a callback" if descent.stopped else result.message
-        self._set_story(fit, descent.history or [float(result.fun)], n_iter, converged, reason)
-        self.loss_ = float(result.fun)
-        self.best_loss_ = self.loss_
+        curve = descent.history or [float(result.fun)]
+        self._record(
+            fit,
+            w,
+            (curve, n_iter, converged, reason),
+            None,
+            t_=n_iter * fit.rows.n_rows,
+            loss_=float(result.fun),
+        )
         if not converged and not descent.stopped:
             warn_convergence(
                 f"lbfgs failed to converge after {n_iter} iteration(s): {reason}. Increase max_iter"
@@ -527,39 +541,45 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             attributes["scales_"] = [part.get("scale") for part in parts[:-1]]
             attributes["running_means_"] = [part.get("mean") for part in parts[:-1]]
             attributes["running_variances_"] = [part.get("variance") for part in parts[:-1]]
-        return attributes | self._answers(fit)
+        return attributes | self._answers(fit, parts)
 
-    def _answers(self, fit):
+    def _answers(self, fit, parts):
         """What says how outputs are read."""
         return {}
 
-    def _kept_state(self, fit, training, seed, curve):
+    def _kept_state(self, fit, training, seed):
         """What a later partial_fit continues, as plain arrays and numbers."""
-        state = {
+        return {
             "training": vars(training.copy()) | {"kept": None},
             "random_state": fit.random_state.get_state(),
             "seed": seed,
             "solver": self.solver,
         }
-        return {
-            "_kept": state,
+
+    def _record(self, fit, w, story, kept, **more):
+        """Write all fitted attributes at once: an interrupted fit leaves none behind."""
+        curve, n_iter, converged, reason = story
+        norms, dead = inspect(fit.network, w, fit.rows)
+        attributes = self._parameters(fit, w) | {
             "loss_curve_": curve,
-            "t_": training.n_epochs * fit.rows.n_rows,
+            "objective_history_": curve,
+            "loss_": curve[-1],
+            "best_loss_": min(curve),
+            "n_iter_": n_iter,
+            "converged_": bool(converged),
+            "stop_reason_": reason,
+            "validation_scores_": None,
+            "validation_loss_curve_": None,
+            "best_validation_score_": None,
+            "gradient_norms_": norms,
+            "dead_units_": dead,
+            "_kept": kept,
         }
-
-    def _set(self, attributes):
-        for name, value in attributes.items():
+        for name in OF_SOME_LAYERS:
+            if name not in attributes and hasattr(self, name):
+                delattr(self, name)
+        for name, value in (attributes | more).items():
             setattr(self, name, value)
-
-    def _set_story(self, fit, curve, n_iter, converged, reason):
-        self.loss_curve_ = self.objective_history_ = curve
-        self.loss_ = curve[-1]
-        self.best_loss_ = min(curve)
-        self.n_iter_, self.converged_, self.stop_reason_ = n_iter, bool(converged), reason
-        self.validation_scores_ = self.best_validation_score_ = self.validation_loss_curve_ = None
-        self.gradient_norms_, self.dead_units_ = inspect(
-            fit.network, fit.network.pack(self._parts(), fit.rows.dtype), fit.rows
-        )
 
     def _report(self):
         return report_epoch if self.verbose else None
