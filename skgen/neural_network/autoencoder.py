@@ -587,4 +587,7 @@ def require_chances(X, name):
 
 def _scores(block, params):
     layers, parts, loss = params
-    return -loss.rows(outputs(layers, parts, block.X, 1), dense(block.X))
+    with np.errstate(over="ignore", invalid="ignore"):
+        losses = loss.rows(outputs(layers, parts, block.X, 1), dense(block.X))
+    # What overflows is infinitely far.
+    return -np.where(np.isnan(losses), np.inf, losses)

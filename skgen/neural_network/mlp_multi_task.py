@@ -3,14 +3,20 @@
     minimize  (1 / S) [ sum_i s_i sum_t weight_t loss_t(raw_it, y_it) + penalty(W) ]
 
 The outputs of task t are a slice of the last layer's; an answer that is not known (NaN, None, or -1
-among integer classes that are not negative) costs nothing. Caruana (1997).
+among integer classes) costs nothing. Caruana (1997).
 """
 
 from numbers import Real
 
 import numpy as np
 
-from skgen.base import StrOptions, admit, check_consistent_length, thread_count
+from skgen.base import (
+    StrOptions,
+    admit,
+    check_consistent_length,
+    check_partial_labels,
+    thread_count,
+)
 from skgen.labels import encode_labels, find_missing
 from skgen.networks.losses import (
     Absolute,
@@ -379,7 +385,7 @@ class MLPMultiTask(NetworkEstimator):
             Floats; objects where some classes are no numbers.
         """
         columns = [
-            values[:, 0] if classes is None else classes.take(decided(values))
+            values[:, 0] if classes is None else classes.take(decided(values), mode="clip")
             for values, classes in zip(self._predictions(X), self.classes_, strict=True)
         ]
         numbers = all(column.dtype.kind in "fiub" for column in columns)
@@ -472,11 +478,13 @@ class Answer:
 
         Otherwise these are refused.
         """
-        missing = find_missing(column)
         if name != "log_loss":
+            missing = find_missing(column)
             return cls(name, None, numbers_of(column, missing, name, number, dtype))
-        if column.dtype.kind == "i" and not (column[~missing] < -1).any():
-            missing = missing | (column == -1)
+        try:
+            column, missing = check_partial_labels(column, classes)
+        except ValueError as error:
+            raise ValueError(f"column {number} of y holds no classes: {error}") from error
         if missing.all():
             raise ValueError(f"y labels none of its rows in column {number}; a task needs some")
         found, codes = encode_labels(column[~missing])

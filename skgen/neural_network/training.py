@@ -57,6 +57,7 @@ INSPECTED_ROWS = 1000
 CELLS_AT_ONCE = 2**16
 # Attributes that some activations, or batch norm, bring along.
 OF_SOME_LAYERS = ("slopes_", "scales_", "running_means_", "running_variances_")
+LARGEST_LAYER = 2**31 - 1
 LOSS_METHODS = HasMethods(["n_outputs", "value_and_gradient", "predict"])
 SIZES = ["array-like", Interval(Integral, 1, None, closed="left")]
 
@@ -291,6 +292,8 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             raise ValueError(f"{name} must be integers, got {given!r}")
         if any(size <= 0 for size in sizes):
             raise ValueError(f"{name} must be > 0, got {given!r}.")
+        if any(size > LARGEST_LAYER for size in sizes):
+            raise ValueError(f"{name} must be at most {LARGEST_LAYER}, got {given!r}")
         return [int(size) for size in sizes]
 
     def _shares(self, n_hidden):
@@ -695,7 +698,7 @@ def outputs(layers, parts, X, n_jobs=None, depth=None):
     """Outputs of `depth` layers, of all where None, a stretch of rows at a time."""
     widest = max(X.shape[1], *(layer.n_sums for layer in layers))
     if X.shape[0] * widest <= CELLS_AT_ONCE:
-        return some_outputs(layers, parts, X, depth)
+        return require_finite_outputs(some_outputs(layers, parts, X, depth))
     n_threads = thread_count(n_jobs)
     rows = Rows(
         X, n_threads=n_threads, row_work=2.0 * sum(layer.n_in * layer.n_sums for layer in layers)
@@ -703,7 +706,19 @@ def outputs(layers, parts, X, n_jobs=None, depth=None):
     n_units = (layers[-1] if depth is None else layers[depth - 1]).n_units
     out = np.empty((X.shape[0], n_units), dtype=parts[0]["coef"].dtype)
     with one_blas_thread(rows, widest):
-        return rows.map(_outputs, (layers, parts, depth), out)
+        return require_finite_outputs(rows.map(_outputs, (layers, parts, depth), out))
+
+
+def require_finite_outputs(out):
+    """`out`, unless X was so large that sums overflow."""
+    with np.errstate(all="ignore"):
+        total = np.add.reduce(out, axis=None)
+    if not math.isfinite(total) and not np.isfinite(out).all():
+        raise ValueError(
+            "X holds values so large that the network's sums overflow; scale the columns of X to"
+            " about one, as for the fit"
+        )
+    return out
 
 
 def _outputs(block, params):
@@ -737,7 +752,7 @@ def inspect(network, w, rows):
     with np.errstate(over="ignore", invalid="ignore"):
         _, gradient = network.value_and_gradient(w, sample.X, dense(sample.target), weight)
         norms = [
-            math.sqrt(sum(float(np.square(view, dtype=np.float64).sum()) for view in part.values()))
+            length(np.concatenate([view.ravel() for view in part.values()]))
             for part in network.parts(gradient)
         ]
         dead, a = [], sample.X
@@ -745,6 +760,14 @@ def inspect(network, w, rows):
             a, steep = steepness(layer, part, a)
             dead.append(float((~steep.any(axis=0)).mean()))
     return norms, dead
+
+
+def length(vector):
+    """Euclidean norm, at most the largest float."""
+    largest = float(np.abs(vector).max())
+    if 0.0 < largest < math.inf:
+        return min(largest * float(np.linalg.norm(vector / largest)), np.finfo(np.float64).max)
+    return 0.0 if largest == 0.0 else np.finfo(np.float64).max
 
 
 def steepness(layer, part, a):
