@@ -443,7 +443,8 @@ class Autoencoder(OutlierMixin, NetworkEstimator):
         -------
         score : float
         """
-        return float(self.score_samples(X).mean())
+        with np.errstate(over="ignore"):
+            return float(self.score_samples(X).mean())
 
     @property
     def _n_features_out(self):
@@ -488,6 +489,7 @@ class Autoencoder(OutlierMixin, NetworkEstimator):
         hidden = self._hidden_layers(d, [*sizes, *sizes[::-1]])
         before, after = hidden[: len(sizes)], [layer.n_units for layer in hidden[len(sizes) :]]
         n_in = sizes[-1] if sizes else d
+        self._sizes(self.n_components, "n_components")
         layers = [*before, Layer(n_in, self.n_components, ACTIVATIONS[self.code_activation]())]
         n_in = self.n_components
         for layer, n_units in zip(hidden[len(sizes) :], after, strict=True):
