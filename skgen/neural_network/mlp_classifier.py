@@ -332,7 +332,6 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):
             labels = Labels("multilabel-indicator", np.arange(rows.target.shape[1]))
             self._require_same(labels, reset)
             return rows, labels
-        # A fit that goes on from the last one has the classes of that.
         goes_on = not reset and classes is None
         rows, found = admit_labeled(
             self,
@@ -340,11 +339,16 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):
             y,
             sample_weight,
             reset=reset,
-            classes=self.classes_ if goes_on and self._kind != "multilabel-indicator" else classes,
+            classes=classes,
             class_weight=self.class_weight,
             n_threads=n_threads,
             accept_sparse=True,
         )
+        if goes_on and not np.array_equal(found, self.classes_):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous call"
+                f" to fit. Previously got {self.classes_}, `y` has {found}"
+            )
         labels = Labels("binary" if len(found) <= 2 else "multiclass", found)
         self._require_same(labels, reset)
         return rows.with_target(rows.target[:, None].astype(rows.dtype)), labels

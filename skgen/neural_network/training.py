@@ -47,7 +47,7 @@ from skgen.networks.network import (
 from skgen.neural_network.batches import NetworkBatches, dense, whole_objective
 from skgen.rows import Rows
 from skgen.solvers.schedules import SCHEDULES, SampleScaling
-from skgen.solvers.sgd import EpochMonitor, Training, sgd
+from skgen.solvers.sgd import Diverged, EpochMonitor, Training, sgd
 from skgen.solvers.update_rules import RULES, named
 
 AUTO_BATCH = 200
@@ -58,6 +58,11 @@ CELLS_AT_ONCE = 2**16
 # Attributes that some activations, or batch norm, bring along.
 OF_SOME_LAYERS = ("slopes_", "scales_", "running_means_", "running_variances_")
 LARGEST_LAYER = 2**31 - 1
+# scikit-learn's words.
+NOT_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need"
+    " to be preprocessed."
+)
 LOSS_METHODS = HasMethods(["n_outputs", "value_and_gradient", "predict"])
 SIZES = ["array-like", Interval(Integral, 1, None, closed="left")]
 
@@ -376,17 +381,20 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         return NetworkBatches(rows, network, seed)
 
     def _train(self, problem, training, monitor, random_state, validate=None):
-        return sgd(
-            problem,
-            training,
-            monitor,
-            self._rule(problem.network),
-            self._schedule(problem.rows.n_rows),
-            self._batch(problem.n_rows),
-            random_state if self.shuffle else None,
-            self.clip_norm,
-            validate,
-        )
+        try:
+            return sgd(
+                problem,
+                training,
+                monitor,
+                self._rule(problem.network),
+                self._schedule(problem.rows.n_rows),
+                self._batch(problem.n_rows),
+                random_state if self.shuffle else None,
+                self.clip_norm,
+                validate,
+            )
+        except Diverged as error:
+            raise ValueError(f"{NOT_FINITE} ({error})") from None
 
     def _fit_by_batches(self, fit, X_val, y_val):
         """Epochs of minibatches until training rests."""
@@ -472,8 +480,7 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         w = result.x.astype(fit.rows.dtype)
         if not np.isfinite(w).all() or not math.isfinite(result.fun):
             raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may contain large"
-                " values and need to be preprocessed: scale the columns of X to about one."
+                f"{NOT_FINITE} The objective overflows; scale the columns of X to about one"
             )
         n_iter = min(result.nit, self.max_iter)
         converged = bool(result.success) and not descent.stopped
