@@ -326,8 +326,11 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
 
     def _first(self, network, rows, random_state, known):
         """Parameters to begin with."""
+        # As scikit-learn has it.
+        factor = 2.0 if self.activation == "logistic" else 6.0
         parts = [
-            draw(layer, random_state, self.initializer, rows.dtype) for layer in network.layers
+            draw(layer, random_state, self.initializer, rows.dtype, factor)
+            for layer in network.layers
         ]
         return network.pack(parts, rows.dtype)
 
