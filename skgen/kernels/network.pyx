@@ -254,6 +254,9 @@ cdef class Team:
         cdef Py_ssize_t p = w.shape[0], width = memory.shape[1]
         cdef int wanted = self.n_threads
         stretch.team = self
+        kind = np.float32 if self.single else np.float64
+        if not matrix[0].dtype == target.dtype == w.dtype == memory.dtype == kind:
+            raise TypeError("rows, targets, parameters and memory must be of the team's type")
         job.sparse = len(matrix) == 3
         work = 0.0
         for number in range(self.team.n_layers):

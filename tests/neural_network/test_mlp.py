@@ -113,6 +113,19 @@ def test_partial_fit_gives_the_bits_of_fit(options):
             np.testing.assert_array_equal(one, other, err_msg=name)
 
 
+def test_training_goes_on_with_rows_of_another_type_and_other_rules():
+    X, y = blobs()
+    network = MLPClassifier((7,), batch_size=32, random_state=0)
+    network.partial_fit(X, y, classes=[0, 1, 2]).partial_fit(X.astype(np.float32), y)
+    assert network.coefs_[0].dtype == np.float32
+    twin = MLPClassifier((7,), batch_size=32, random_state=0)
+    twin.partial_fit(X, y, classes=[0, 1, 2]).partial_fit(X, y)
+    np.testing.assert_allclose(network.coefs_[0], twin.coefs_[0], atol=1e-5)
+    for changes in ({"solver": "sgd"}, {"momentum": 0.0}, {"solver": "adamw"}):
+        twin.set_params(**changes).partial_fit(X, y)
+        assert np.isfinite(twin.loss_)
+
+
 class Checkpoint:
     """Keeps what the fit was after so many epochs, then stops it."""
 
