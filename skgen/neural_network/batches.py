@@ -17,7 +17,7 @@ from skgen.solvers.sgd import clip
 from skgen.solvers.update_rules import compiled_form
 
 # Operations between two looks at signals, some 50 ms.
-WORK_AT_ONCE = 2e9
+WORK_AT_ONCE = 5e9
 # Of the kernel's tables.
 MOST_LAYERS = 64
 
