@@ -4,7 +4,15 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-_SUBPACKAGES = ("cluster", "decomposition", "inspection", "kernels", "linear_model", "mixture")
+_SUBPACKAGES = (
+    "cluster",
+    "decomposition",
+    "inspection",
+    "kernels",
+    "linear_model",
+    "mixture",
+    "neural_network",
+)
 __all__ = ["__version__", *_SUBPACKAGES]
 
 

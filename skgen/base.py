@@ -35,6 +35,7 @@ from sklearn.utils._param_validation import (
     HasMethods,
     Hidden,
     Interval,
+    Options,
     RealNotInt,
     StrOptions,
     validate_params,
@@ -78,6 +79,7 @@ __all__ = [
     "Interval",
     "MultiOutputMixin",
     "NotFittedError",
+    "Options",
     "OutlierMixin",
     "RealNotInt",
     "RegressorMixin",
@@ -267,14 +269,19 @@ def admit_targets(
 
 def as_numbers(y, dtype, allow_nan=False):
     """y as a finite array (n, m) of `dtype`, and the number of axes that it had."""
-    y = check_array(
-        y,
-        accept_sparse="csr",
-        ensure_2d=False,
-        dtype="numeric",
-        ensure_all_finite="allow-nan" if allow_nan else True,
-        input_name="y",
-    )
+    try:
+        y = check_array(
+            y,
+            accept_sparse="csr",
+            ensure_2d=False,
+            dtype="numeric",
+            ensure_all_finite="allow-nan" if allow_nan else True,
+            input_name="y",
+        )
+    except ValueError as error:
+        if "convert" not in str(error):
+            raise
+        raise ValueError(f"y must hold numbers: {error}") from error
     if sparse.issparse(y):
         y = y.toarray()
     if y.ndim == 2 and y.shape[1] == 1:

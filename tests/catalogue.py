@@ -18,6 +18,7 @@ cluster = import_module(f"{PACKAGE}.cluster")
 decomposition = import_module(f"{PACKAGE}.decomposition")
 linear_model = import_module(f"{PACKAGE}.linear_model")
 mixture = import_module(f"{PACKAGE}.mixture")
+neural_network = import_module(f"{PACKAGE}.neural_network")
 
 
 # How a fitted attribute moves when the data move: x -> a * x @ Q + c.
@@ -94,6 +95,8 @@ class Entry:
     transforms: bool = True
     density: bool = False
     rotates: bool = True
+    # Whether there is a start that moves with the data.
+    moves: bool = True
     # Attributes indexed by group, that a relabeling permutes.
     grouped: tuple = ()
     # Whether rows belong to groups; otherwise they get coordinates.
@@ -128,6 +131,11 @@ class Entry:
         return self.target is not None
 
     @property
+    def classifies(self):
+        """Whether y holds one class per row."""
+        return self.classes is not None
+
+    @property
     def partly_labeled(self):
         """Whether the target leaves rows without a label."""
         return isinstance(self.target, PartlyLabels)
@@ -152,12 +160,12 @@ class Entry:
     def piece(self, X):
         """What `partial_fit` is given."""
         arguments = self.data(X)
-        return arguments | ({"classes": self.classes} if self.supervised else {})
+        return arguments | ({} if self.classes is None else {"classes": self.classes})
 
     @property
     def classes(self):
-        """The labels that `target` gives."""
-        return self.target.classes
+        """The labels that `target` gives, None where it gives numbers."""
+        return getattr(self.target, "classes", None)
 
     def started(self, X, **changes):
         """An unfitted estimator with a start that moves with X."""
@@ -417,6 +425,27 @@ class PartlyLabels(Labels):
         return np.where(labels(1.0 - 1.7 * X, 3) == 2, -1, labels(X, self.k))
 
 
+@dataclass(frozen=True)
+class Numbers:
+    """One or several numbers from the values of each row, whole ones if they are counts."""
+
+    columns: int = 1
+    counts: bool = False
+
+    def __call__(self, X):
+        y = np.column_stack([labels(X, 5 + column) for column in range(self.columns)])
+        y = y if self.counts else y / 4.0 + 0.1 * np.arange(self.columns)
+        return y[:, 0] if self.columns == 1 else y
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """A class and a number from the values of each row."""
+
+    def __call__(self, X):
+        return np.column_stack([labels(X, 3), labels(X, 5) / 4.0])
+
+
 def add_generative_classifier(name, covariance_type="full", target=None, **arguments):
     arguments = {"random_state": 0, "max_iter": 30} | arguments
     target = Labels(3) if target is None else target
@@ -593,8 +622,43 @@ def add_perceptron(name, classes=2, **arguments):
     )
 
 
+def add_network(kind, name, target=None, **arguments):
+    """Few epochs: what rounding differs by grows with them, as nothing holds a path together."""
+    arguments = {"hidden_layer_sizes": (7, 5), "random_state": 0, "max_iter": 8} | arguments
+    whole = arguments.get("solver") == "lbfgs"
+    add(
+        f"{kind}-{name}",
+        getattr(neural_network, kind)(**arguments),
+        parameters={"loss_": unmoved},
+        target=target,
+        linear=False,
+        moderate=True,
+        repeats=whole,
+        permutes=whole,
+        rotates=False,
+        # The penalty is weighed against the rows.
+        prior=True,
+        weight_units=lambda a: {"alpha": arguments.get("alpha", 1e-4) * a},
+        weighted=PACKAGE == "skgen",
+        sparse=True,
+        partial_fit=not whole and not arguments.get("early_stopping", False),
+        transforms=PACKAGE == "skgen",
+        groups=False,
+        moves=False,
+        checked=name == "checked",
+        grid={"alpha": [1e-3, 1.0]},
+        processes=name == "default",
+    )
+
+
 add_perceptron("default")
 add_perceptron("three", classes=3)
+add_network("MLPClassifier", "lbfgs", Labels(2), solver="lbfgs")
+add_network("MLPClassifier", "default", Labels(3))
+add_network("MLPClassifier", "checked", Labels(2), max_iter=100, learning_rate_init=0.05)
+add_network("MLPRegressor", "checked", Numbers(), max_iter=100, learning_rate_init=0.05)
+add_network("MLPRegressor", "lbfgs", Numbers(), solver="lbfgs", activation="tanh")
+add_network("MLPRegressor", "default", Numbers(2), solver="sgd", activation="logistic")
 add_perceptron("elasticnet", penalty="elasticnet", tol=None, max_iter=20)
 # Many more rows than columns: "covariance_eigh" is the default.
 add_pca("default")
@@ -617,6 +681,27 @@ if PACKAGE == "skgen":
     add_probabilistic_pca("default")
     add_probabilistic_pca("em", solver="em", tol=1e-9, acceleration=None)
     add_probabilistic_pca("prior", component_precision_prior=2.0, tol=1e-9)
+    add_network(
+        "MLPClassifier",
+        "regularized",
+        Labels(2),
+        activation="prelu",
+        solver="nesterov",
+        learning_rate_init=0.01,
+        batch_norm=True,
+        dropout=0.2,
+        max_norm=2.0,
+        clip_norm=1.0,
+        l1_ratio=0.5,
+    )
+    add_network("MLPClassifier", "maxout", Labels(3), activation="maxout", early_stopping=True)
+    add_network("MLPRegressor", "poisson", Numbers(counts=True), loss="poisson", solver="adamw")
+    add_network("MLPMultiTask", "default", Mixed(), solver="rmsprop")
+    add_network("MLPMultiTask", "lbfgs", Mixed(), solver="lbfgs", activation="softplus")
+    add_network("Autoencoder", "default", noise="masking")
+    add_network("Autoencoder", "checked", hidden_layer_sizes=(10,), max_iter=20)
+    add_network("MLPMultiTask", "checked", Mixed(), hidden_layer_sizes=(10,), max_iter=20)
+    add_network("Autoencoder", "tied", tied=True, solver="lbfgs")
     add_generative_classifier("full")
     add_generative_classifier("tied", "tied", Labels(2))
     add_generative_classifier("diag", "diag")

@@ -10,6 +10,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import sparse
 
+from skgen.networks.activations import ACTIVATIONS
+from skgen.neural_network.mlp_regressor import LOSSES
+from skgen.solvers.schedules import SCHEDULES
+from skgen.solvers.update_rules import RULES
+
 N_GROUPS = 4
 
 
@@ -659,8 +664,67 @@ ARGUMENTS |= {
         argument("shuffle", False, "yes", None),
     ],
 }
+_network_arguments = [
+    argument("hidden_layer_sizes", *NUMBERS, (), (3, 0), (2, "a"), [4, 3], (2.5,), "wide"),
+    argument("activation", "step", None, 3, *ACTIVATIONS),
+    argument("solver", "best", None, 3, *RULES, "lbfgs"),
+    argument("alpha", -1.0, np.nan, np.inf, "strong", None, 1e300, 1e-300, 0.0),
+    argument("l1_ratio", -0.5, 1.5, np.nan, "half", 0, 1, [0.5]),
+    argument("batch_size", *NUMBERS, "all", 1),
+    argument("learning_rate", "fast", None, 0.1, *SCHEDULES),
+    argument("learning_rate_init", -1.0, 0.0, np.nan, np.inf, "slow", 1e300, 1e-300, 10.0),
+    argument("max_iter", *NUMBERS[:-1]),
+    argument("tol", -1.0, np.nan, np.inf, "low", None, 0.0, 1e300),
+    argument("momentum", -0.1, 1.5, np.nan, "big"),
+    argument("early_stopping", True, "yes", None),
+    argument("validation_fraction", 0.0, 1.0, np.nan, "some", 1e-9, 0.999999),
+    argument("n_iter_no_change", *NUMBERS, np.inf),
+    argument("dropout", -0.1, 1.0, np.nan, "half", None, 0.999, [0.1], [0.1, 0.2], [0.1, "a"]),
+    argument("batch_norm", True, "yes", None),
+    argument("max_norm", -1.0, 0.0, np.nan, np.inf, "long", 1e-300),
+    argument("clip_norm", -1.0, 0.0, np.nan, np.inf, "short", 1e-300),
+    argument("pieces", *NUMBERS[:-1], 1, 2),
+    argument("initializer", "zeros", None, 3, "he", "glorot"),
+    argument("random_state", "seed", -1, 1.5, 10**12),
+    argument("verbose", -1, "loud", None),
+    argument("warm_start", "yes", None, 2),
+    argument("shuffle", False, "yes", None),
+    argument("n_jobs", "all", 1.5, 0, -1),
+]
+ARGUMENTS |= {
+    "MLPClassifier": [
+        *_network_arguments,
+        *[spoil for spoil in _linear_arguments if spoil.__name__.endswith("class_weight")],
+        argument("loss", "squared_error", None, 3, object()),
+    ],
+    "MLPRegressor": [
+        *_network_arguments,
+        argument("loss", "log_loss", None, 3, object(), *LOSSES),
+        argument("huber_delta", -1.0, 0.0, np.nan, "big", 1e-300),
+        argument("quantile", -0.1, 0.0, 1.0, np.nan, "half", 0.9),
+    ],
+    "MLPMultiTask": [
+        *_network_arguments,
+        argument("tasks", "all", None, 3, ["log_loss"], ["cubic"], ["log_loss"] * 5, []),
+        argument("task_weights", "even", 3, [1.0], [-1.0], [np.nan], ["a"], [1.0] * 4),
+    ],
+    "Autoencoder": [
+        *_network_arguments,
+        argument("n_components", *NUMBERS, 50),
+        argument("code_activation", "step", None, 3, "tanh", "relu"),
+        argument("loss", "log_loss", None, 3, "cross_entropy"),
+        argument("tied", True, "yes", None),
+        argument("noise", "salt", 3, True, "masking", "gaussian"),
+        argument("noise_level", -1.0, np.nan, np.inf, "loud", 1e300),
+        argument("contamination", -0.1, 0.0, 0.6, np.nan, "auto", 0.5),
+    ],
+}
+NETWORKS = {"MLPClassifier", "MLPRegressor", "MLPMultiTask", "Autoencoder"}
 SUPERVISED = {
     "GaussianMixtureClassifier",
+    "MLPClassifier",
+    "MLPMultiTask",
+    "MLPRegressor",
     "LogisticRegression",
     "SoftmaxRegression",
     "Perceptron",
@@ -748,6 +812,10 @@ def hostile_case(kind, seed):
         # Solvers refuse three classes or penalties, or diverge on columns far from one; classes may
         # have fewer rows than components.
         case.words |= {"liblinear", "penalty", "learning_rate_init", "n_components_per_class"}
+    if kind in NETWORKS:
+        # Training diverges on columns far from one; the names of some arguments bring others along.
+        case.words |= {"learning_rate_init", "lbfgs", "validation_fraction", "batch_norm"}
+        case.words |= {"hidden layers", "scale the columns of X", "sparse X"}
     if kind in OF_SHAPES:
         # Some configurations need more rows or columns than there are.
         case.words |= {"n_components", "n_features", "n_samples", "square"}

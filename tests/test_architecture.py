@@ -25,7 +25,14 @@ LAYERS = {
     "solvers": {"kernels", "rows", "parameters"},
     "base": {"labels", "rows", "parameters"},
 }
-PACKAGES = ("cluster", "decomposition", "inspection", "linear_model", "mixture")
+PACKAGES = (
+    "cluster",
+    "decomposition",
+    "inspection",
+    "linear_model",
+    "mixture",
+    "neural_network",
+)
 FOUNDATION = set(LAYERS) | {"callbacks"}
 ESTIMATORS = {
     "mixture": FOUNDATION | {"cluster"},

@@ -24,6 +24,7 @@ FAMILIES = (
     "perceptron",
     "coordinate",
     "minibatch",
+    "network",
 )
 
 

@@ -7,7 +7,8 @@
     leaky_relu  z > 0 ? z : number z         maxout    the largest of several z
 
 An activation is a frozen dataclass. ``forward(z, slope)`` returns a and a closure ``backward``
-that turns the objective's gradient by a into those by z and by slope (None where there is none).
+that turns the objective's gradient by a into those by z and by slope (None where there is none);
+it may overwrite z.
 The kernel knows it by its `code`. `spread` is the factor of the initial standard deviation 1 /
 sqrt(n_in) that keeps the size of signals (He et al. 2015), None where Glorot's limits do (Glorot
 and Bengio 2010). Where h has a kink the derivative is that from the left.
@@ -67,7 +68,8 @@ class Relu(Identity):
     spread = sqrt(2.0)
 
     def forward(self, z, slope=None):
-        return np.maximum(z, 0.0), lambda delta: (np.where(z > 0.0, delta, 0.0), None)
+        a = np.maximum(z, 0.0, out=z)
+        return a, lambda delta: (np.where(a > 0.0, delta, 0.0), None)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Losses of a network's raw outputs.
 
     Categorical  log sum_k e^raw_k - raw_y
-    Binary       sum_m log(1 + e^(-(2 y_m - 1) raw_m))
+    Binary       sum_m (log(1 + e^raw_m) - y_m raw_m)
     Squared      sum_m r_m^2 / 2,  r = raw - y
     Absolute     sum_m |r_m|
     Huber        sum_m (r_m^2 / 2 up to delta, then delta (|r_m| - delta / 2))
@@ -24,10 +24,13 @@ Bassett (1978); Nix and Weigend (1994).
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import log, pi
 
 import numpy as np
-from scipy.special import expit, softmax, xlogy
+from scipy.special import expit, xlogy
+
+from skgen import kernels
 
 
 def total(values, weight):
@@ -58,7 +61,9 @@ class Categorical:
         return float(weight @ loss), share * weight[:, None].astype(raw.dtype)
 
     def predict(self, raw):
-        return softmax(raw, axis=1)
+        share = np.array(raw, order="C")
+        kernels.linear.softmax_rows(share)
+        return share
 
 
 class ByCell:
@@ -76,19 +81,23 @@ class ByCell:
         slope = np.where(known, slope, raw.dtype.type(0.0)) * weight[:, None].astype(raw.dtype)
         return total(np.where(known, value, 0.0), weight), slope
 
+    def rows(self, raw, target):
+        """The loss of every row, float64."""
+        return self.cells(raw, target)[0].sum(axis=1, dtype=np.float64)
+
     def predict(self, raw):
         return raw
 
 
 class Binary(ByCell):
-    """Negative log-likelihood of labels that are on or off, one output each."""
+    """Cross-entropy of labels that are on or off, or of chances in [0, 1], one output each."""
 
     code = 1
     activation = "logistic"
 
     def cells(self, raw, target):
-        signed = np.where(target > 0.5, -raw, raw)
-        return np.logaddexp(signed, raw.dtype.type(0.0)), expit(raw) - target
+        beyond = np.where(raw > 0.0, (1.0 - target) * raw, -target * raw)
+        return np.log1p(np.exp(-np.abs(raw))) + beyond, expit(raw) - target
 
     def predict(self, raw):
         return expit(raw)
@@ -152,7 +161,8 @@ class Poisson(ByCell):
         return mean - target * raw + xlogy(target, target) - target, mean - target
 
     def predict(self, raw):
-        return np.exp(raw)
+        # Means beyond the largest float are that float.
+        return np.exp(np.minimum(raw, np.log(np.finfo(raw.dtype).max)))
 
 
 class Gaussian(ByCell):
@@ -177,6 +187,10 @@ class Gaussian(ByCell):
 
     def predict(self, raw):
         return raw[:, : raw.shape[1] // 2]
+
+
+# The kernel knows a loss by its place.
+LOSSES = (Categorical, Binary, Squared, Absolute, Huber, Quantile, Poisson, Gaussian)
 
 
 @dataclass(frozen=True)
@@ -210,6 +224,37 @@ class Tasks:
 
     def predict(self, raw):
         return [head.loss.predict(raw[:, head.outputs]) for head in self.heads]
+
+
+def describe(loss):
+    """A loss of this module as a tuple of plain values, which `loss_of` reads; None for others."""
+    if isinstance(loss, Tasks):
+        return tuple(
+            (
+                *describe(head.loss),
+                head.outputs.start,
+                head.outputs.stop,
+                head.targets.start,
+                head.targets.stop,
+                head.weight,
+            )
+            for head in loss.heads
+        )
+    return (loss.code, loss.number) if type(loss) in LOSSES else None
+
+
+@lru_cache
+def loss_of(description):
+    """The loss that `describe` has described."""
+    if not isinstance(description[0], tuple):
+        code, number = description
+        kind = LOSSES[code]
+        return kind(number) if kind in (Huber, Quantile) else kind()
+    heads = []
+    for code, number, *places, weight in description:
+        outputs, targets = slice(*places[:2]), slice(*places[2:])
+        heads.append(Head(loss_of((code, number)), outputs, targets, weight))
+    return Tasks(tuple(heads))
 
 
 def tasks_of(losses, n_targets, weights):

@@ -11,12 +11,13 @@ Srivastava et al. (2014).
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import sqrt
 
 import numpy as np
 from scipy import sparse
 
-from skgen.networks.activations import Identity
+from skgen.networks.activations import ACTIVATIONS, Identity
 from skgen.networks.draws import dropout_mask
 from skgen.parameters import Layout
 
@@ -27,13 +28,17 @@ KEPT = 0.9
 
 @dataclass(frozen=True)
 class Layer:
-    """n_in -> n_units, with an activation, batch norm and the share of units that drop out."""
+    """n_in -> n_units, with an activation, batch norm and the share of units that drop out.
+
+    `turned` is the number of an earlier layer whose weights, transposed, are this layer's too.
+    """
 
     n_in: int
     n_units: int
     activation: object = field(default_factory=Identity)
     batch_norm: bool = False
     dropout: float = 0.0
+    turned: int | None = None
 
     @property
     def n_sums(self):
@@ -42,12 +47,39 @@ class Layer:
 
     def shapes(self):
         """Name -> shape of the layer's parameters, in their order."""
-        shapes = {"coef": (self.n_in, self.n_sums), "intercept": (self.n_sums,)}
+        shapes = {} if self.turned is not None else {"coef": (self.n_in, self.n_sums)}
+        shapes["intercept"] = (self.n_sums,)
         if self.activation.learns_slope:
             shapes["slope"] = (self.n_units,)
         if self.batch_norm:
             shapes |= dict.fromkeys(("scale", "mean", "variance"), (self.n_sums,))
         return shapes
+
+
+def describe(layers):
+    """Layers as a tuple of plain values, which `layers_of` reads."""
+    return tuple(
+        (
+            layer.n_in,
+            layer.n_units,
+            layer.activation.code,
+            layer.activation.pieces,
+            layer.batch_norm,
+            layer.dropout,
+            layer.turned,
+        )
+        for layer in layers
+    )
+
+
+@lru_cache
+def layers_of(description):
+    """The layers that `describe` has described."""
+    kinds, layers = list(ACTIVATIONS.values()), []
+    for n_in, n_units, code, pieces, *rest in description:
+        kind = kinds[code]
+        layers.append(Layer(n_in, n_units, kind(pieces) if pieces > 1 else kind(), *rest))
+    return tuple(layers)
 
 
 @dataclass(frozen=True)
@@ -101,17 +133,27 @@ class Network:
     def parts(self, w):
         """A dict of views of `w` per layer."""
         views = self.layout.views(w)
-        return [
-            {name: views[f"{name}_{number}"] for name in layer.shapes()}
-            for number, layer in enumerate(self.layers)
-        ]
+        parts = []
+        for number, layer in enumerate(self.layers):
+            part = {name: views[f"{name}_{number}"] for name in layer.shapes()}
+            if layer.turned is not None:
+                part["coef"] = parts[layer.turned]["coef"].T
+            parts.append(part)
+        return parts
+
+    def own_weights(self, *vectors):
+        """The weights of every layer that are not another's too, as views of each vector."""
+        for number, layer in enumerate(self.layers):
+            if layer.turned is None:
+                place, shape = self.layout.slices[f"coef_{number}"], layer.shapes()["coef"]
+                yield [w[place].reshape(shape) for w in vectors]
 
     def pack(self, parts, dtype):
         """The flat vector of what `parts` returns."""
         w = np.empty(self.layout.size, dtype)
-        for views, part in zip(self.parts(w), parts, strict=True):
-            for name, view in views.items():
-                view[...] = part[name]
+        for layer, views, part in zip(self.layers, self.parts(w), parts, strict=True):
+            for name in layer.shapes():
+                views[name][...] = part[name]
         return w
 
     def value_and_gradient(self, w, X, target, weight, noise=None, seen=None):
@@ -151,10 +193,9 @@ class Network:
         """All of the penalty, and the gradient of its squared part."""
         slope = np.zeros_like(w)
         value = 0.0
-        for part, out in zip(self.parts(w), self.parts(slope), strict=True):
-            coef = part["coef"]
+        for coef, out in self.own_weights(w, slope):
             if self.l2:
-                out["coef"][...] = self.l2 * coef
+                out[...] = self.l2 * coef
                 value += 0.5 * self.l2 * float(np.square(coef, dtype=np.float64).sum())
             if self.l1:
                 value += self.l1 * float(np.abs(coef).sum(dtype=np.float64))
@@ -177,9 +218,9 @@ class Network:
         """Shorten the weights into each hidden unit to `max_norm`, in place."""
         if self.max_norm is None:
             return
-        for part in self.parts(w)[:-1]:
-            length = np.sqrt(np.einsum("ij,ij->j", part["coef"], part["coef"]))
-            part["coef"] *= np.minimum(1.0, self.max_norm / np.maximum(length, self.max_norm))
+        for (coef,) in list(self.own_weights(w))[: len(self.layers) - 1]:
+            length = np.sqrt(np.einsum("ij,ij->j", coef, coef))
+            coef *= np.minimum(1.0, self.max_norm / np.maximum(length, self.max_norm))
 
     def shrink(self, w, step, mass):
         """Move weights towards zero by `step` times l1 / mass."""
@@ -212,7 +253,8 @@ def forward(layer, part, a, share, mask, seen):
         gradient["intercept"][...] = delta.sum(axis=0)
         if unnorm is not None:
             delta = unnorm(delta, gradient)
-        gradient["coef"][...] = a.T @ delta
+        # Layers that share weights add up.
+        gradient["coef"][...] += a.T @ delta
         return delta @ part["coef"].T if inwards else None
 
     return out, backward
@@ -290,11 +332,13 @@ def draw(layer, random_state, initializer, dtype):
         part = {
             name: random_state.uniform(-limit, limit, shapes[name])
             for name in ("coef", "intercept")
+            if name in shapes
         }
     else:
         spread = 1.0 if layer.activation.spread is None else layer.activation.spread
-        coef = random_state.normal(0.0, spread / sqrt(layer.n_in), shapes["coef"])
-        part = {"coef": coef, "intercept": np.zeros(shapes["intercept"])}
+        part = {"intercept": np.zeros(shapes["intercept"])}
+        if "coef" in shapes:
+            part["coef"] = random_state.normal(0.0, spread / sqrt(layer.n_in), shapes["coef"])
     if "slope" in shapes:
         part["slope"] = np.full(shapes["slope"], layer.activation.number)
     if layer.batch_norm:

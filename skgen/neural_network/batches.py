@@ -19,6 +19,8 @@ from skgen.solvers.update_rules import compiled_form
 
 # Operations between two looks at signals, some 50 ms.
 WORK_AT_ONCE = 2e9
+# Of the kernel's tables.
+MOST_LAYERS = 64
 
 
 class NetworkBatches:
@@ -38,12 +40,14 @@ class NetworkBatches:
 
     def __init__(self, rows, network, seed=0, compiled=True):
         self.rows, self.network, self.seed = rows, network, seed
-        self.compiled = compiled and kernel_knows(network)
+        self.compiled = compiled and kernel_knows(network) and not sparse.issparse(rows.target)
         self.used = None
         if rows.weight is not None and not rows.weight.all():
             self.used = np.flatnonzero(rows.weight)
         self.n_rows = rows.n_rows if self.used is None else len(self.used)
         self.mass = rows.weight_sum
+        # What enters the network.
+        self.X = rows.X
         self.team = None
 
     def value_and_gradient(self, w, index):
@@ -54,18 +58,23 @@ class NetworkBatches:
     def batch(self, index):
         """X, target and weight of rows, counted among those of positive weight."""
         index = index if self.used is None else self.used[index]
-        X, target = self.rows.X[index], self.rows.target[index]
+        X, target = self.X[index], self.rows.target[index]
+        target = dense(target)
         weight = np.ones(len(index)) if self.rows.weight is None else self.rows.weight[index]
         return X, target, weight
 
     def advance(self, training, rule, rates, order, batch_size, clip_norm):
         """Take one epoch's updates, see `skgen.solvers.sgd.advance`."""
+        self.renew(training.n_epochs)
         step = self.in_numpy
         if self.compiled:
             if self.team is None:
                 self.team = Team(self, rule, batch_size, clip_norm, training.w.dtype)
             step = self.in_kernel
         return step(training, rule, rates, order, batch_size, clip_norm) / self.mass
+
+    def renew(self, epoch):
+        """Called before an epoch; what enters the network may change."""
 
     def in_kernel(self, training, rule, rates, order, batch_size, clip_norm):
         """Stretches of updates, between which signals are heard."""
@@ -77,7 +86,8 @@ class NetworkBatches:
         for start in range(0, len(rates), stretch):
             stop = min(start + stretch, len(rates))
             rows = order[start * batch_size : stop * batch_size]
-            total += self.team.train(training, rates[start:stop], rows)
+            ends = start == 0, stop == len(rates)
+            total += self.team.train(training, self.X, rates[start:stop], rows, ends)
             training.n_updates += stop - start
         return total
 
@@ -113,7 +123,6 @@ class Team:
             first = network.layers[0]
             stored = self.rows.X.nnz / max(self.rows.n_rows, 1)
             self.products -= (first.n_in - stored) * first.n_sums
-        self.entries = entries(self.rows.X)
         self.target = np.ascontiguousarray(self.rows.target)
         self.weight = np.empty(0) if self.rows.weight is None else self.rows.weight
         layers, activation_numbers, dropout = layer_table(network)
@@ -137,10 +146,14 @@ class Team:
             self.rows.n_threads,
         )
 
-    def train(self, training, rates, order):
-        """Take an update per rate; the sum of the objectives met times the batches' weights."""
+    def train(self, training, X, rates, order, ends):
+        """Take an update per rate; the sum of the objectives met times the batches' weights.
+
+        `ends` says whether this is the first and the last stretch of an epoch: in between,
+        parameters are in the kernel's order only.
+        """
         return self.kernel.train(
-            self.entries,
+            entries(X),
             self.target,
             self.weight,
             order,
@@ -149,11 +162,16 @@ class Team:
             training.memory,
             training.n_updates,
             submit,
+            *ends,
         )
 
 
 def kernel_knows(network):
-    """Whether every loss of the network has a compiled form."""
+    """Whether the kernel can train the network."""
+    if len(network.layers) > MOST_LAYERS or any(
+        layer.turned is not None for layer in network.layers
+    ):
+        return False
     losses = [network.loss]
     if isinstance(network.loss, Tasks):
         losses = [head.loss for head in network.loss.heads]
@@ -199,6 +217,11 @@ def head_table(loss, n_outputs):
     return np.array(table, dtype=np.int64), np.array(numbers, dtype=np.float64)
 
 
+def dense(X):
+    """X as an array."""
+    return X.toarray() if sparse.issparse(X) else X
+
+
 @dataclass(slots=True)
 class Slope:
     """A sum of losses and its gradient."""
@@ -227,6 +250,6 @@ def _slope(block, params):
     if mass == 0.0:
         return Slope(0.0, np.zeros_like(w))
     X = block.X.astype(w.dtype, copy=False)
-    target = block.target.astype(w.dtype, copy=False)
+    target = dense(block.target).astype(w.dtype, copy=False)
     value, gradient = network.value_and_gradient(w, X, target, block.weight)
     return Slope(value * mass, gradient * mass)

@@ -174,7 +174,9 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):
     ValueError, TypeError
         If X, y, weights or parameters are not what they should be, or training diverges.
 
-    References ---------- Rumelhart, Hinton and Williams, Learning representations by back-
+    References
+    ----------
+    Rumelhart, Hinton and Williams, Learning representations by back-
     propagating errors, Nature 323, 1986. Glorot and Bengio, AISTATS 2010. He et al., ICCV 2015.
     Srivastava et al., Dropout, JMLR 15, 2014. Ioffe and Szegedy, Batch normalization, ICML 2015.
     Kingma and Ba, Adam, ICLR 2015.
@@ -330,7 +332,6 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):
             labels = Labels("multilabel-indicator", np.arange(rows.target.shape[1]))
             self._require_same(labels, reset)
             return rows, labels
-        # A fit that goes on from the last one has the classes of that.
         goes_on = not reset and classes is None
         rows, found = admit_labeled(
             self,
@@ -338,11 +339,16 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):
             y,
             sample_weight,
             reset=reset,
-            classes=self.classes_ if goes_on and self._kind != "multilabel-indicator" else classes,
+            classes=classes,
             class_weight=self.class_weight,
             n_threads=n_threads,
             accept_sparse=True,
         )
+        if goes_on and not np.array_equal(found, self.classes_):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous call"
+                f" to fit. Previously got {self.classes_}, `y` has {found}"
+            )
         labels = Labels("binary" if len(found) <= 2 else "multiclass", found)
         self._require_same(labels, reset)
         return rows.with_target(rows.target[:, None].astype(rows.dtype)), labels
@@ -380,8 +386,8 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):
         n_in = layers[-1].n_units if layers else rows.n_features
         return Network([*layers, Layer(n_in, n_outputs)], loss, **self._penalties())
 
-    def _answers(self, fit):
-        return {"classes_": fit.known.classes, "_kind": fit.known.kind, "_loss": fit.network.loss}
+    def _answers(self, fit, parts):
+        return {"classes_": fit.known.classes, "_kind": fit.known.kind}
 
     def _split(self, target, fit):
         if fit.known.kind == "multilabel-indicator":
@@ -428,6 +434,21 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):
         if self._kind == "binary" and share.shape[1] == 1:
             return np.concatenate([1.0 - share, share], axis=1)
         return share
+
+    def decision_function(self, X):
+        """Outputs of the network before they become probabilities.
+
+        Parameters
+        ----------
+        X : array or CSR of shape (n, d)
+
+        Returns
+        -------
+        scores : ndarray of shape (n,) for two classes, else (n, K)
+            Logits: of ``classes_[1]``, of each class up to a constant per row, or of each label.
+        """
+        raw = self._outputs(X)
+        return raw[:, 0] if self._kind == "binary" and raw.shape[1] == 1 else raw
 
     def predict_log_proba(self, X):
         """Logarithms of the probabilities.

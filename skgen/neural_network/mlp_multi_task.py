@@ -3,14 +3,20 @@
     minimize  (1 / S) [ sum_i s_i sum_t weight_t loss_t(raw_it, y_it) + penalty(W) ]
 
 The outputs of task t are a slice of the last layer's; an answer that is not known (NaN, None, or -1
-among integer classes that are not negative) costs nothing. Caruana (1997).
+among integer classes) costs nothing. Caruana (1997).
 """
 
 from numbers import Real
 
 import numpy as np
 
-from skgen.base import StrOptions, admit, check_consistent_length, thread_count, type_of_target
+from skgen.base import (
+    StrOptions,
+    admit,
+    check_consistent_length,
+    check_partial_labels,
+    thread_count,
+)
 from skgen.labels import encode_labels, find_missing
 from skgen.networks.losses import (
     Absolute,
@@ -179,7 +185,9 @@ class MLPMultiTask(NetworkEstimator):
     --------
     MLPClassifier, MLPRegressor
 
-    References ---------- Caruana, Multitask learning, Machine Learning 28, 1997. Rumelhart, Hinton
+    References
+    ----------
+    Caruana, Multitask learning, Machine Learning 28, 1997. Rumelhart, Hinton
     and Williams, Learning representations by back-propagating errors, Nature 323, 1986. Glorot and
     Bengio, AISTATS 2010. He et al., ICCV 2015. Srivastava et al., Dropout, JMLR 15, 2014. Ioffe
     and Szegedy, Batch normalization, ICML 2015. Kingma and Ba, Adam, ICLR 2015.
@@ -355,11 +363,10 @@ class MLPMultiTask(NetworkEstimator):
             [*layers, Layer(n_in, loss.heads[-1].outputs.stop)], loss, **self._penalties()
         )
 
-    def _answers(self, fit):
+    def _answers(self, fit, parts):
         return {
             "classes_": [answer.classes for answer in fit.known],
             "tasks_": [answer.name for answer in fit.known],
-            "_loss": fit.network.loss,
         }
 
     def _score(self, fit, raw, rows):
@@ -378,7 +385,7 @@ class MLPMultiTask(NetworkEstimator):
             Floats; objects where some classes are no numbers.
         """
         columns = [
-            values[:, 0] if classes is None else classes.take(decided(values))
+            values[:, 0] if classes is None else classes.take(decided(values), mode="clip")
             for values, classes in zip(self._predictions(X), self.classes_, strict=True)
         ]
         numbers = all(column.dtype.kind in "fiub" for column in columns)
@@ -471,13 +478,15 @@ class Answer:
 
         Otherwise these are refused.
         """
-        missing = find_missing(column)
         if name != "log_loss":
+            missing = find_missing(column)
             return cls(name, None, numbers_of(column, missing, name, number, dtype))
-        if column.dtype.kind == "i" and not (column[~missing] < -1).any():
-            missing = missing | (column == -1)
+        try:
+            column, missing = check_partial_labels(column, classes)
+        except ValueError as error:
+            raise ValueError(f"column {number} of y holds no classes: {error}") from error
         if missing.all():
-            raise ValueError(f"column {number} of y has no label; a task needs some")
+            raise ValueError(f"y labels none of its rows in column {number}; a task needs some")
         found, codes = encode_labels(column[~missing])
         classes = found if classes is None else classes
         place = np.minimum(np.searchsorted(classes, found), len(classes) - 1)
@@ -538,6 +547,8 @@ def columns_of(y):
 
 def plain(column):
     """A column of objects as numbers where it holds nothing else."""
+    if column.dtype.kind == "f" and np.isinf(column).any():
+        raise ValueError("Input y contains infinity; NaN marks what is not known")
     if column.dtype.kind == "c":
         raise ValueError("Complex data not supported: y must hold classes or real numbers")
     if column.dtype.kind != "O" or find_missing(column).any():
@@ -551,9 +562,8 @@ def kind_of(column):
     known = column[~find_missing(column)]
     if column.dtype.kind == "O":
         known = np.asarray(known.tolist())
-    if len(known) and known.dtype.kind == "f" and type_of_target(known).startswith("continuous"):
-        return "squared_error"
-    return "log_loss"
+    numbers = known.dtype.kind == "f" and (known != np.floor(known)).any()
+    return "squared_error" if numbers else "log_loss"
 
 
 def decided(values):

@@ -32,7 +32,9 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, NetworkEstimator):
     Minimizes the weighted mean over rows of the loss, added up over the columns of y, plus
     ``alpha * ((1 - l1_ratio) / 2 * |W|^2 + l1_ratio * |W|_1)`` divided by the weight of the rows.
 
-    Parameters ---------- loss : {"squared_error", "poisson", "absolute_error", "huber",
+    Parameters
+    ----------
+    loss : {"squared_error", "poisson", "absolute_error", "huber",
     "quantile", "gaussian"} or object, \\
             default="squared_error"
         Half the squared error; half the Poisson deviance of a mean e^raw; formulas of the others
@@ -161,7 +163,9 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, NetworkEstimator):
     ValueError, TypeError
         If X, y, weights or parameters are not what they should be, or training diverges.
 
-    References ---------- Rumelhart, Hinton and Williams, Learning representations by back-
+    References
+    ----------
+    Rumelhart, Hinton and Williams, Learning representations by back-
     propagating errors, Nature 323, 1986. Glorot and Bengio, AISTATS 2010. He et al., ICCV 2015.
     Srivastava et al., Dropout, JMLR 15, 2014. Ioffe and Szegedy, Batch normalization, ICML 2015.
     Kingma and Ba, Adam, ICLR 2015.
@@ -302,9 +306,9 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, NetworkEstimator):
         last = Layer(n_in, loss.n_outputs(rows.target.shape[1]))
         return Network([*layers, last], loss, **self._penalties())
 
-    def _answers(self, fit):
+    def _answers(self, fit, parts):
         n_targets = fit.rows.target.shape[1]
-        return {"_n_axes": fit.known, "_n_targets": n_targets, "_loss": fit.network.loss}
+        return {"_n_axes": fit.known, "_n_targets": n_targets}
 
     def _score(self, fit, raw, rows):
         return determination(rows.target, fit.network.loss.predict(raw), rows.weight)
@@ -312,19 +316,19 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, NetworkEstimator):
     def predict(self, X, return_std=False):
         """Predicted numbers.
 
-        Parameters
+            Parameters
         ----------
         X : array or CSR of shape (n, d)
-        return_std : bool, default=False
-            With ``loss="gaussian"`` also return standard deviations.
+            return_std : bool, default=False
+                With ``loss="gaussian"`` also return standard deviations.
 
-        Returns
-        -------
-        y : ndarray of shape (n,) or (n, m)
-            As y was; the mean for "squared_error", "poisson" and "gaussian", the median for
-            "absolute_error", the quantile for "quantile".
-        deviations : ndarray of the shape of y
-            Where `return_std` is set.
+            Returns
+            -------
+            y : ndarray of shape (n,) or (n, m)
+                As y was; the mean for "squared_error", "poisson" and "gaussian", the median for
+                "absolute_error", the quantile for "quantile".
+            deviations : ndarray of the shape of y
+                Where `return_std` is set.
         """
         raw = self._outputs(X)
         predicted = self._shaped(self._loss.predict(raw))
@@ -340,6 +344,7 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, NetworkEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
+        tags.target_tags.positive_only = self.loss == "poisson"
         return tags
 
 

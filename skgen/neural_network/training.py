@@ -20,6 +20,7 @@ from skgen.base import (
     FitTask,
     HasMethods,
     Interval,
+    Options,
     StrOptions,
     TransformerMixin,
     admit_new,
@@ -32,19 +33,36 @@ from skgen.base import (
     thread_count,
     warn_convergence,
 )
+from skgen.networks import losses
 from skgen.networks.activations import ACTIVATIONS
-from skgen.networks.network import Layer, draw, hidden, linear, raw_outputs
-from skgen.neural_network.batches import NetworkBatches, whole_objective
+from skgen.networks.network import (
+    Layer,
+    describe,
+    draw,
+    hidden,
+    layers_of,
+    linear,
+    raw_outputs,
+)
+from skgen.neural_network.batches import NetworkBatches, dense, whole_objective
 from skgen.rows import Rows
 from skgen.solvers.schedules import SCHEDULES, SampleScaling
-from skgen.solvers.sgd import EpochMonitor, Training, sgd
+from skgen.solvers.sgd import Diverged, EpochMonitor, Training, sgd
 from skgen.solvers.update_rules import RULES, named
 
 AUTO_BATCH = 200
 # Rows that gradient norms and dead units are taken from.
 INSPECTED_ROWS = 1000
 # Rows that are predicted at once, in cells of the widest layer.
-CELLS_AT_ONCE = 2**20
+CELLS_AT_ONCE = 2**16
+# Attributes that some activations, or batch norm, bring along.
+OF_SOME_LAYERS = ("slopes_", "scales_", "running_means_", "running_variances_")
+LARGEST_LAYER = 2**31 - 1
+# scikit-learn's words.
+NOT_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need"
+    " to be preprocessed."
+)
 LOSS_METHODS = HasMethods(["n_outputs", "value_and_gradient", "predict"])
 SIZES = ["array-like", Interval(Integral, 1, None, closed="left")]
 
@@ -85,7 +103,7 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         "epsilon": [Interval(Real, 0, None, closed="neither")],
         "n_iter_no_change": [
             Interval(Integral, 1, None, closed="left"),
-            Interval(Real, 1, None, closed="left"),
+            Options(Real, {np.inf}),
         ],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
         "dropout": ["array-like", Interval(Real, 0, 1, closed="left")],
@@ -126,6 +144,9 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             If an argument is not what it should be, or training diverges (the message names
             `learning_rate_init` and the scale of X).
         """
+        return self._fit(X, y, sample_weight, X_val, y_val)
+
+    def _fit(self, X, y, sample_weight, X_val, y_val):
         first = not (self.warm_start and hasattr(self, "coefs_"))
         rows, known = self._admit(X, y, sample_weight, reset=first)
         random_state = check_random_state(self.random_state)
@@ -180,17 +201,19 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             )
             seed = draw_seed(random_state)
             training = Training.begin(w, self._rule(network))
-        problem = NetworkBatches(rows, network, seed)
+        problem = self._problem(rows, network, seed)
         monitor = EpochMonitor(1, self.tol, math.inf, UNWATCHED, None, self._report())
         with one_blas_thread(rows, self._widest(network)):
             solution = self._train(problem, training, monitor, random_state)
         fit = Fit(network, rows, known, training.w, random_state, UNWATCHED)
-        curve = [] if first else self.loss_curve_
-        self._set(self._parameters(fit, training.w))
-        self._set(self._kept_state(fit, training, seed, curve))
-        curve.extend(solution.history)
-        self.t_ = rows.n_rows + (0 if first else self.t_)
-        self._set_story(fit, curve, 1, False, "partial_fit takes one epoch a call")
+        curve = solution.history if first else self.loss_curve_ + solution.history
+        self._record(
+            fit,
+            training.w,
+            (curve, 1, False, "partial_fit takes one epoch a call"),
+            self._kept_state(fit, training, seed),
+            t_=rows.n_rows + (0 if first else self.t_),
+        )
         return self
 
     def transform(self, X, layer=-1):
@@ -220,14 +243,23 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         return self._outputs(X, layer % depth + 1)
 
     @property
+    def _layers(self):
+        return layers_of(self._architecture)
+
+    @property
+    def _loss(self):
+        return self.loss if self._loss_form is None else losses.loss_of(self._loss_form)
+
+    @property
     def _n_features_out(self):
         return self._layers[-1].n_in
 
     def _outputs(self, X, depth=None):
         """Outputs of `depth` layers, of all where None: raw, before the loss's link."""
-        check_is_fitted(self, "coefs_")
+        if not hasattr(self, "coefs_"):
+            check_is_fitted(self, "coefs_")
         X = admit_new(self, X, accept_sparse=True)
-        return outputs(self._layers, self._parts(), X, thread_count(self.n_jobs), depth)
+        return outputs(self._layers, self._parts(), X, self.n_jobs, depth)
 
     def _parts(self):
         """The fitted parameters by layer."""
@@ -265,6 +297,8 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             raise ValueError(f"{name} must be integers, got {given!r}")
         if any(size <= 0 for size in sizes):
             raise ValueError(f"{name} must be > 0, got {given!r}.")
+        if any(size > LARGEST_LAYER for size in sizes):
+            raise ValueError(f"{name} must be at most {LARGEST_LAYER}, got {given!r}")
         return [int(size) for size in sizes]
 
     def _shares(self, n_hidden):
@@ -343,57 +377,71 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             )
         return int(size)
 
+    def _problem(self, rows, network, seed):
+        return NetworkBatches(rows, network, seed)
+
     def _train(self, problem, training, monitor, random_state, validate=None):
-        return sgd(
-            problem,
-            training,
-            monitor,
-            self._rule(problem.network),
-            self._schedule(problem.rows.n_rows),
-            self._batch(problem.n_rows),
-            random_state if self.shuffle else None,
-            self.clip_norm,
-            validate,
-        )
+        try:
+            return sgd(
+                problem,
+                training,
+                monitor,
+                self._rule(problem.network),
+                self._schedule(problem.rows.n_rows),
+                self._batch(problem.n_rows),
+                random_state if self.shuffle else None,
+                self.clip_norm,
+                validate,
+            )
+        except Diverged as error:
+            raise ValueError(f"{NOT_FINITE} ({error})") from None
 
     def _fit_by_batches(self, fit, X_val, y_val):
         """Epochs of minibatches until training rests."""
         fit.rows, held_out = self._hold_out(fit, X_val, y_val)
         seed = draw_seed(fit.random_state)
-        problem = NetworkBatches(fit.rows, fit.network, seed)
+        problem = self._problem(fit.rows, fit.network, seed)
         training = Training.begin(fit.w, self._rule(fit.network))
         curve = list(self.loss_curve_) if self._goes_on() else []
 
         def attributes(w):
-            state = self._kept_state(fit, training, seed, curve + monitor.history)
-            return self._parameters(fit, w) | state
+            counts = {"t_": training.n_epochs * fit.rows.n_rows}
+            counts["loss_curve_"] = curve + monitor.history
+            return (
+                self._parameters(fit, w) | counts | {"_kept": self._kept_state(fit, training, seed)}
+            )
 
         # scikit-learn stops after more than so many epochs.
         monitor = EpochMonitor(
             self.max_iter, self.tol, self.n_iter_no_change + 1, fit.run, attributes, self._report()
         )
-        losses, validate = [], None
+        held_out_losses, validate = [], None
         if held_out is not None:
 
             def validate(w):
-                raw = outputs(
-                    fit.network.layers, fit.network.parts(w), held_out.X, held_out.n_threads
-                )
-                losses.append(mean_loss(fit.network.loss, raw, held_out))
+                raw = outputs(fit.network.layers, fit.network.parts(w), held_out.X, self.n_jobs)
+                held_out_losses.append(mean_loss(fit.network.loss, raw, held_out))
                 return self._score(fit, raw, held_out)
 
         if held_out is not None and not self.early_stopping:
             monitor.patience = math.inf
         solution = self._train(problem, training, monitor, fit.random_state, validate)
-        self._set(self._parameters(fit, training.w))
-        self._set(self._kept_state(fit, training, seed, curve + solution.history))
-        self.t_ = solution.n_iter * fit.rows.n_rows
-        self._set_story(
-            fit, curve + solution.history, solution.n_iter, solution.converged, solution.reason
-        )
+        watched = {}
         if held_out is not None:
-            self.validation_scores_, self.validation_loss_curve_ = monitor.scores, losses
-            self.best_validation_score_, self.best_loss_ = max(monitor.scores), None
+            watched = {
+                "validation_scores_": monitor.scores,
+                "validation_loss_curve_": held_out_losses,
+                "best_validation_score_": max(monitor.scores),
+                "best_loss_": None,
+            }
+        self._record(
+            fit,
+            training.w,
+            (curve + solution.history, solution.n_iter, solution.converged, solution.reason),
+            self._kept_state(fit, training, seed),
+            t_=solution.n_iter * fit.rows.n_rows,
+            **watched,
+        )
         self._warn(solution, held_out)
 
     def _goes_on(self):
@@ -406,11 +454,9 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             return
         warn_convergence(
             f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the"
-            f" optimization"
-            f" hasn't converged yet: the loss still changes by more than tol={self.tol:g} (it"
-            f" went from"
-            f" {solution.history[0]:g} to {solution.history[-1]:g}). Increase max_iter or tol, or"
-            " change learning_rate_init.",
+            " optimization hasn't converged yet: the loss still changes by more than"
+            f" tol={self.tol:g} (it went from {solution.history[0]:g} to"
+            f" {solution.history[-1]:g}). Increase max_iter or tol, or change learning_rate_init.",
             stacklevel=6,
         )
 
@@ -434,19 +480,20 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         w = result.x.astype(fit.rows.dtype)
         if not np.isfinite(w).all() or not math.isfinite(result.fun):
             raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may contain large"
-                " values"
-                " and need to be preprocessed: scale the columns of X to about one."
+                f"{NOT_FINITE} The objective overflows; scale the columns of X to about one"
             )
-        self._set(self._parameters(fit, w))
-        self._kept = None
         n_iter = min(result.nit, self.max_iter)
-        self.t_ = n_iter * fit.rows.n_rows
         converged = bool(result.success) and not descent.stopped
         reason = "stopped by a callback" if descent.stopped else result.message
-        self._set_story(fit, descent.history or [float(result.fun)], n_iter, converged, reason)
-        self.loss_ = float(result.fun)
-        self.best_loss_ = self.loss_
+        curve = descent.history or [float(result.fun)]
+        self._record(
+            fit,
+            w,
+            (curve, n_iter, converged, reason),
+            None,
+            t_=n_iter * fit.rows.n_rows,
+            loss_=float(result.fun),
+        )
         if not converged and not descent.stopped:
             warn_convergence(
                 f"lbfgs failed to converge after {n_iter} iteration(s): {reason}. Increase max_iter"
@@ -458,9 +505,8 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
 
     def _hold_out(self, fit, X_val, y_val):
         """Rows to train on, and rows to stop early by or None."""
-        if (X_val is None) != (y_val is None):
-            raise ValueError("X_val and y_val go together; give both or neither")
-        if X_val is not None:
+        if X_val is not None or y_val is not None:
+            self._require_both(X_val, y_val)
             return fit.rows, self._admit_held_out(X_val, y_val, fit)
         if not self.early_stopping:
             return fit.rows, None
@@ -476,10 +522,14 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             )
         return some_rows(rows, used[training]), some_rows(rows, used[held])
 
+    def _require_both(self, X_val, y_val):
+        if X_val is None or y_val is None:
+            raise ValueError("X_val and y_val go together; give both or neither")
+
     def _split(self, target, fit):
         """Row numbers to train on and to hold out."""
-        order = fit.random_state.permutation(len(target))
-        held = math.ceil(self.validation_fraction * len(target))
+        order = fit.random_state.permutation(target.shape[0])
+        held = math.ceil(self.validation_fraction * target.shape[0])
         return np.sort(order[held:]), np.sort(order[:held])
 
     def _parameters(self, fit, w):
@@ -492,47 +542,54 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             "n_layers_": len(layers) + 1,
             "n_outputs_": layers[-1].n_units,
             "out_activation_": getattr(fit.network.loss, "activation", "identity"),
-            "_layers": layers,
+            "_architecture": describe(layers),
+            "_loss_form": losses.describe(fit.network.loss),
         }
         if self.activation == "prelu":
-            attributes["slopes_"] = [part["slope"] for part in parts[:-1]]
+            attributes["slopes_"] = [part.get("slope") for part in parts[:-1]]
         if self.batch_norm:
-            attributes["scales_"] = [part["scale"] for part in parts[:-1]]
-            attributes["running_means_"] = [part["mean"] for part in parts[:-1]]
-            attributes["running_variances_"] = [part["variance"] for part in parts[:-1]]
-        return attributes | self._answers(fit)
+            attributes["scales_"] = [part.get("scale") for part in parts[:-1]]
+            attributes["running_means_"] = [part.get("mean") for part in parts[:-1]]
+            attributes["running_variances_"] = [part.get("variance") for part in parts[:-1]]
+        return attributes | self._answers(fit, parts)
 
-    def _answers(self, fit):
+    def _answers(self, fit, parts):
         """What says how outputs are read."""
         return {}
 
-    def _kept_state(self, fit, training, seed, curve):
+    def _kept_state(self, fit, training, seed):
         """What a later partial_fit continues, as plain arrays and numbers."""
-        state = {
+        return {
             "training": vars(training.copy()) | {"kept": None},
             "random_state": fit.random_state.get_state(),
             "seed": seed,
             "solver": self.solver,
         }
-        return {
-            "_kept": state,
+
+    def _record(self, fit, w, story, kept, **more):
+        """Write all fitted attributes at once: an interrupted fit leaves none behind."""
+        curve, n_iter, converged, reason = story
+        norms, dead = inspect(fit.network, w, fit.rows)
+        attributes = self._parameters(fit, w) | {
             "loss_curve_": curve,
-            "t_": training.n_epochs * fit.rows.n_rows,
+            "objective_history_": curve,
+            "loss_": curve[-1],
+            "best_loss_": min(curve),
+            "n_iter_": n_iter,
+            "converged_": bool(converged),
+            "stop_reason_": reason,
+            "validation_scores_": None,
+            "validation_loss_curve_": None,
+            "best_validation_score_": None,
+            "gradient_norms_": norms,
+            "dead_units_": dead,
+            "_kept": kept,
         }
-
-    def _set(self, attributes):
-        for name, value in attributes.items():
+        for name in OF_SOME_LAYERS:
+            if name not in attributes and hasattr(self, name):
+                delattr(self, name)
+        for name, value in (attributes | more).items():
             setattr(self, name, value)
-
-    def _set_story(self, fit, curve, n_iter, converged, reason):
-        self.loss_curve_ = self.objective_history_ = curve
-        self.loss_ = curve[-1]
-        self.best_loss_ = min(curve)
-        self.n_iter_, self.converged_, self.stop_reason_ = n_iter, bool(converged), reason
-        self.validation_scores_ = self.best_validation_score_ = self.validation_loss_curve_ = None
-        self.gradient_norms_, self.dead_units_ = inspect(
-            fit.network, fit.network.pack(self._parts(), fit.rows.dtype), fit.rows
-        )
 
     def _report(self):
         return report_epoch if self.verbose else None
@@ -568,6 +625,8 @@ class Descent:
         self.p = self.network.layout.size
         self.split = np.flatnonzero(self.network.penalized) if self.network.l1 else np.empty(0, int)
         self.history, self.stopped = [], False
+        # Whether an iteration has begun.
+        self.open = False
 
     def weights(self, x):
         w = x[: self.p].copy()
@@ -575,6 +634,9 @@ class Descent:
         return w
 
     def value_and_gradient(self, x):
+        if not self.open:
+            self.fit.run.begin()
+            self.open = True
         w = self.weights(x)
         with np.errstate(over="ignore", invalid="ignore"):
             value, slope = whole_objective(self.network, self.rows, w)
@@ -600,7 +662,6 @@ class Descent:
 
     def run(self, max_iter, max_fun, tol):
         x, bounds = self.start()
-        self.fit.run.begin()
         result = minimize(
             self.value_and_gradient,
             x,
@@ -610,9 +671,9 @@ class Descent:
             callback=self.after,
             options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
         )
-        if not self.history:
-            self.fit.run.end(lambda: self.estimator._parameters(self.fit, self.weights(result.x)))
         result.x = self.weights(result.x)
+        if self.open:
+            self.fit.run.end(lambda: self.estimator._parameters(self.fit, result.x))
         return result
 
     def after(self, intermediate_result):
@@ -623,8 +684,9 @@ class Descent:
             report_epoch(len(self.history), self.history[-1], None)
         if self.fit.run.end(lambda: self.estimator._parameters(self.fit, w)):
             self.stopped = True
+        self.open = False
+        if self.stopped:
             raise StopIteration
-        self.fit.run.begin()
 
 
 def draw_seed(random_state):
@@ -639,18 +701,31 @@ def some_rows(rows, index):
     return Rows(rows.take(index), weight, rows.target[index], n_threads=rows.n_threads)
 
 
-def outputs(layers, parts, X, n_threads=1, depth=None):
+def outputs(layers, parts, X, n_jobs=None, depth=None):
     """Outputs of `depth` layers, of all where None, a stretch of rows at a time."""
     widest = max(X.shape[1], *(layer.n_sums for layer in layers))
     if X.shape[0] * widest <= CELLS_AT_ONCE:
-        return some_outputs(layers, parts, X, depth)
+        return require_finite_outputs(some_outputs(layers, parts, X, depth))
+    n_threads = thread_count(n_jobs)
     rows = Rows(
         X, n_threads=n_threads, row_work=2.0 * sum(layer.n_in * layer.n_sums for layer in layers)
     )
     n_units = (layers[-1] if depth is None else layers[depth - 1]).n_units
     out = np.empty((X.shape[0], n_units), dtype=parts[0]["coef"].dtype)
     with one_blas_thread(rows, widest):
-        return rows.map(_outputs, (layers, parts, depth), out)
+        return require_finite_outputs(rows.map(_outputs, (layers, parts, depth), out))
+
+
+def require_finite_outputs(out):
+    """`out`, unless X was so large that sums overflow."""
+    with np.errstate(all="ignore"):
+        total = np.add.reduce(out, axis=None)
+    if not math.isfinite(total) and not np.isfinite(out).all():
+        raise ValueError(
+            "X holds values so large that the network's sums overflow; scale the columns of X to"
+            " about one, as for the fit"
+        )
+    return out
 
 
 def _outputs(block, params):
@@ -669,7 +744,7 @@ def some_outputs(layers, parts, X, depth):
 def mean_loss(loss, raw, rows):
     """The weighted mean of a loss over rows."""
     weight = np.ones(rows.n_rows) if rows.weight is None else rows.weight
-    return loss.value_and_gradient(raw, rows.target, weight)[0] / float(weight.sum())
+    return loss.value_and_gradient(raw, dense(rows.target), weight)[0] / float(weight.sum())
 
 
 def inspect(network, w, rows):
@@ -682,9 +757,9 @@ def inspect(network, w, rows):
     if not weight.any():
         weight = np.ones(sample.n_rows)
     with np.errstate(over="ignore", invalid="ignore"):
-        _, gradient = network.value_and_gradient(w, sample.X, sample.target, weight)
+        _, gradient = network.value_and_gradient(w, sample.X, dense(sample.target), weight)
         norms = [
-            math.sqrt(sum(float(np.square(view, dtype=np.float64).sum()) for view in part.values()))
+            length(np.concatenate([view.ravel() for view in part.values()]))
             for part in network.parts(gradient)
         ]
         dead, a = [], sample.X
@@ -692,6 +767,14 @@ def inspect(network, w, rows):
             a, steep = steepness(layer, part, a)
             dead.append(float((~steep.any(axis=0)).mean()))
     return norms, dead
+
+
+def length(vector):
+    """Euclidean norm, at most the largest float."""
+    largest = float(np.abs(vector).max())
+    if 0.0 < largest < math.inf:
+        return min(largest * float(np.linalg.norm(vector / largest)), np.finfo(np.float64).max)
+    return 0.0 if largest == 0.0 else np.finfo(np.float64).max
 
 
 def steepness(layer, part, a):

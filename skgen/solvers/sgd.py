@@ -70,6 +70,10 @@ class Training:
             self.kept, self.best, self.n_stale = None, math.inf, 0
 
 
+class Diverged(ValueError):
+    """Training ran away."""
+
+
 class EpochMonitor:
     """Decides when training stops, and keeps its history.
 
@@ -175,13 +179,14 @@ def sgd(
 
     Raises
     ------
-    ValueError
+    Diverged
         If the loss explodes or is not finite, naming learning_rate_init.
     """
     n, value = problem.n_rows, math.nan
     if training.start is None:
         first = np.arange(min(n, batch_size))
-        training.start, _ = problem.value_and_gradient(training.w, first)
+        with np.errstate(over="ignore", invalid="ignore"):
+            training.start, _ = problem.value_and_gradient(training.w, first)
     take_epoch = problem.advance or (lambda *state: advance(problem, *state))
     for _ in range(monitor.max_iter):
         monitor.begin()
@@ -235,7 +240,7 @@ def require_stable(value, training, schedule, epoch):
     limit = EXPLODED * max(abs(training.start), 1.0)
     if math.isfinite(value) and value <= limit and np.isfinite(training.w).all():
         return
-    raise ValueError(
+    raise Diverged(
         f"training diverged in epoch {epoch}: the loss went from {training.start:g} to {value:g};"
         f" lower learning_rate_init (now {schedule.learning_rate_init:g}), scale the columns of X"
         " to about one, or set clip_norm"

@@ -9,7 +9,7 @@ from tests.problems import assert_same_answers, overlapping, rotation, same_part
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 # How linear models move stands in test_linear_models.
-unsupervised = entries(lambda entry: not entry.supervised)
+unsupervised = entries(lambda entry: entry.moves and not entry.supervised)
 partitions = entries(lambda entry: not entry.supervised and entry.groups)
 
 # About 1e8 standard deviations. The data lie on a grid of 2**-20, so no bit is lost in the sum

@@ -8,7 +8,7 @@ from tests.problems import overlapping
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-classifiers = entries(lambda entry: entry.supervised and not entry.partly_labeled)
+classifiers = entries(lambda entry: entry.classifies and not entry.partly_labeled)
 unpenalized = entries(
     lambda entry: (
         entry.supervised
@@ -49,7 +49,9 @@ def test_classes_may_have_any_name(entry, kind):
     np.testing.assert_array_equal(named.predict(X), names[fitted.predict(X)])
 
 
-@pytest.mark.parametrize(**classifiers)
+@pytest.mark.parametrize(
+    **entries(lambda entry: entry.classifies and entry.moves and not entry.partly_labeled)
+)
 def test_class_permutation_permutes_the_coefficients(entry):
     X = overlapping(seed=1)
     y = entry.data(X)["y"]

@@ -17,13 +17,14 @@ def test_set_output_gives_named_frames(entry, library):
     module = pytest.importorskip(library)
     X = overlapping()
     frame = module.DataFrame(dict(zip("abc", X.T, strict=True)))
-    estimator = entry.build().set_output(transform=library).fit(frame)
+    data = entry.data(X)
+    estimator = entry.build().set_output(transform=library).fit(**data | {"X": frame})
     transformed = estimator.transform(frame)
     assert isinstance(transformed, module.DataFrame)
     names = list(estimator.get_feature_names_out())
     assert list(transformed.columns) == names
     assert names == [f"{type(estimator).__name__.lower()}{i}" for i in range(len(names))]
-    plain = entry.build().fit(X).transform(X)
+    plain = entry.build().fit(**data).transform(X)
     np.testing.assert_array_equal(transformed.to_numpy(), plain)
     assert list(estimator.feature_names_in_) == list("abc")
 
@@ -31,8 +32,12 @@ def test_set_output_gives_named_frames(entry, library):
 @pytest.mark.parametrize(**transformers)
 def test_fit_transform_equals_fit_then_transform(entry):
     X = overlapping()
+    data = entry.data(X)
     np.testing.assert_allclose(
-        entry.build().fit_transform(X), entry.build().fit(X).transform(X), rtol=0, atol=1e-12
+        entry.build().fit_transform(**data),
+        entry.build().fit(**data).transform(X),
+        rtol=0,
+        atol=1e-12,
     )
 
 
@@ -49,7 +54,10 @@ def test_works_as_a_pipeline_step(entry):
     from sklearn.pipeline import make_pipeline
 
     X = overlapping()
-    y = X[:, 0] > 0
+    y = entry.data(X).get("y", X[:, 0] > 0)
+    y = y[:, 0] > 0 if y.dtype.kind == "f" and y.ndim > 1 else y > y.mean()
+    if entry.supervised and not entry.classifies:
+        y = y.astype(float)
     pipeline = make_pipeline(entry.build(), LogisticRegression()).fit(X, y)
     assert pipeline.predict(X).shape == y.shape
 

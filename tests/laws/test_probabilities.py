@@ -9,9 +9,9 @@ from tests.problems import overlapping
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-classifiers = entries(lambda entry: entry.supervised)
+classifiers = entries(lambda entry: entry.classifies)
 probabilistic = entries(
-    lambda entry: entry.supervised and hasattr(entry.prototype, "predict_proba")
+    lambda entry: entry.classifies and hasattr(entry.prototype, "predict_proba")
 )
 
 
@@ -28,7 +28,7 @@ def test_prediction_is_the_class_of_the_largest_score(entry):
     np.testing.assert_array_equal(fitted.predict(X), fitted.classes_[winner])
 
 
-@pytest.mark.parametrize(**entries(lambda entry: entry.supervised and entry.linear))
+@pytest.mark.parametrize(**entries(lambda entry: entry.classifies and entry.linear))
 def test_scores_are_linear_in_the_rows(entry):
     fitted, X = fitted_on(entry)
     scores = X @ fitted.coef_.T + fitted.intercept_

@@ -33,7 +33,9 @@ def test_weight_equals_repeated_rows(entry, seed):
     assert_same_model(entry, by_copies, by_weight, X)
 
 
-@pytest.mark.parametrize(**entries(lambda entry: entry.weighted and not entry.supervised))
+@pytest.mark.parametrize(
+    **entries(lambda e: e.weighted and not e.supervised and (e.repeats or e.moves))
+)
 def test_weight_two_equals_rows_given_twice_in_a_fixed_start(entry):
     """Without drawing, repetition must hold whatever the seeding does."""
     X = overlapping(seed=4)

@@ -23,6 +23,7 @@ MODULES = {
     "sklearn.linear_model.tests.test_logistic": "linear_model",
     "sklearn.linear_model.tests.test_perceptron": "linear_model",
     "sklearn.linear_model.tests.test_sgd": "linear_model",
+    "sklearn.neural_network.tests.test_mlp": "neural_network",
 }
 # Our Perceptron stands in for SGDClassifier here, in the tests that hold for the perceptron loss.
 SGD = "sklearn.linear_model.tests.test_sgd"
@@ -132,6 +133,15 @@ NOT_APPLICABLE = {
     "test_sparse_pca_solver_error": REFUSAL,
     "test_incremental_pca_sparse": REFUSAL,
     "test_pca_svd_solver_auto": "asks for an approximate solver where ours is exact",
+    "test_fit": METHOD,
+    "test_gradient": METHOD,
+    "test_learning_rate_warmstart": METHOD,
+    "test_adaptive_learning_rate": METHOD,
+    "test_n_iter_no_change": METHOD,
+    "test_n_iter_no_change_inf": METHOD,
+    "test_early_stopping_stratified": REFUSAL,
+    "test_mlp_diverging_loss": "asks for scores of NaN where training that diverges is refused",
+    "test_predict_proba_multilabel": "asks for log(p) with the rounding of p, where ours is exact",
     "test_pca_score": "asks that whitening lowers the density of rows, which it leaves as it is",
 }
 
