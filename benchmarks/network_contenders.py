@@ -222,6 +222,8 @@ def compiled_update(kind):
     """A function for torch.compile that does one update in place."""
     import torch
 
+    # Every size of batch, type and number of threads is compiled anew.
+    torch._dynamo.config.recompile_limit = 64
     loss = loss_of(kind)
 
     def objective(parameters, X, y):

@@ -12,14 +12,18 @@ from contextlib import contextmanager
 from statistics import median
 
 from benchmarks.network_contenders import NETWORKS
-from benchmarks.network_problems import digits
+from benchmarks.network_problems import digits, table
 from benchmarks.report import number_text
 from benchmarks.timing import LoadClock, timed
 
-BATCH_SIZES = (32, 128)
+PROBLEMS = {
+    "784-128-10, 60000 rows, batch 32": digits((128,), 32),
+    "784-128-10, 60000 rows, batch 128": digits((128,), 128),
+    "20-64-64-1, 10000 rows, batch 32": table(),
+}
 COLUMNS = (
     "contender",
-    "batch",
+    "network",
     "seconds per epoch, quiet",
     "one core busy",
     "ratio",
@@ -43,11 +47,11 @@ def one_busy_core():
 
 
 def measure_load(rounds, small):
-    """Epochs of MNIST with and without a foreign process, in turns."""
+    """Epochs with and without a foreign process, in turns."""
     rows = []
     present = [contender for contender in NETWORKS if not contender.missing()]
-    for batch_size in BATCH_SIZES:
-        problem = digits((128,), batch_size)("float32", 10 if small else 1)
+    for title, make in PROBLEMS.items():
+        problem = make("float32", 10 if small else 1)
         quiet = {contender.name: [] for contender in present}
         busy = {contender.name: [] for contender in present}
         loads = {contender.name: [] for contender in present}
@@ -64,7 +68,7 @@ def measure_load(rounds, small):
         rows += [
             [
                 name,
-                str(batch_size),
+                title,
                 number_text(median(quiet[name])),
                 number_text(median(busy[name])),
                 f"{median(busy[name]) / median(quiet[name]):.2f}",

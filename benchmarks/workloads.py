@@ -680,7 +680,7 @@ CATALOGUE = (
     ),
     FreshWorkload(
         "mlp-foreign-load",
-        "MLPClassifier, 784-128-10 on MNIST, beside a process that keeps one core busy",
+        "MLPClassifier, one epoch beside a process that keeps one core busy, float32",
         network_load.measure_load,
         rounds=3,
         columns=network_load.COLUMNS,
