@@ -16,6 +16,7 @@ PICTURES = {
     "missing_pixels.png": "decomposition/plot_missing_pixels.py",
     "logistic_regression.png": "linear_model/plot_logistic_regression.py",
     "softmax_training.png": "linear_model/plot_softmax_training.py",
+    "autoencoder_digits.png": "neural_network/plot_autoencoder_digits.py",
     "perceptron.png": "linear_model/plot_perceptron.py",
     "covariance_structures.png": "mixture/plot_covariance_structures.py",
     "missing_cells.png": "mixture/plot_missing_cells.py",

@@ -7,6 +7,7 @@ import pytest
 
 from tests.children import run
 
+PACKAGES = ["mixture", "cluster", "decomposition", "linear_model", "neural_network"]
 LOADED = """
 import json, sys, time
 import {first}
@@ -31,7 +32,7 @@ def test_import_of_skgen_loads_nothing_heavy():
     assert {name for name in modules if name.startswith("skgen")} == {"skgen"}
 
 
-@pytest.mark.parametrize("package", ["mixture", "cluster", "decomposition", "linear_model"])
+@pytest.mark.parametrize("package", PACKAGES)
 def test_import_of_a_package_loads_no_more_modules_than_its_peer(package):
     _, ours = load(f"skgen.{package}")
     _, theirs = load(f"sklearn.{package}")
@@ -43,7 +44,7 @@ def test_import_of_a_package_loads_no_more_modules_than_its_peer(package):
     assert len(ours - {n for n in ours if n.startswith("skgen")}) <= len(theirs), sorted(others)
 
 
-@pytest.mark.parametrize("package", ["mixture", "cluster", "decomposition", "linear_model"])
+@pytest.mark.parametrize("package", PACKAGES)
 def test_import_of_a_package_takes_no_longer_than_its_peer(package):
     """What both load, nine tenths of the whole, is left out: its noise would hide the rest.
 
@@ -73,7 +74,7 @@ import skgen
 assert "skgen.mixture" not in sys.modules
 skgen.mixture.GaussianMixture
 assert "skgen.mixture" in sys.modules
-assert {"cluster", "decomposition", "inspection", "linear_model", "mixture"} <= set(dir(skgen))
+assert {"cluster", "decomposition", "linear_model", "mixture", "neural_network"} <= set(dir(skgen))
 try:
     skgen.nothing
 except AttributeError as error:
@@ -88,6 +89,7 @@ def test_import_changes_no_global_state():
     script = """
 import logging, os, signal, warnings
 import numpy as np, sklearn.mixture, sklearn.cluster, sklearn.linear_model, sklearn.decomposition
+import sklearn.neural_network
 import threadpoolctl
 def state():
     return (np.geterr(), warnings.filters[:], dict(os.environ), signal.getsignal(signal.SIGINT),
@@ -95,6 +97,7 @@ def state():
             threadpoolctl.threadpool_info(), np.random.get_state()[1].tolist())
 before = state()
 import skgen.mixture, skgen.cluster, skgen.linear_model, skgen.inspection, skgen.decomposition
+import skgen.neural_network
 assert state() == before
 """
     run(script)
@@ -104,8 +107,10 @@ def test_import_brings_no_second_openmp_runtime():
     script = """
 import threadpoolctl
 import sklearn.cluster, sklearn.decomposition, sklearn.linear_model, sklearn.mixture
+import sklearn.neural_network
 before = {library["filepath"] for library in threadpoolctl.threadpool_info()}
 import skgen.cluster, skgen.decomposition, skgen.linear_model, skgen.mixture
+import skgen.neural_network
 after = {library["filepath"] for library in threadpoolctl.threadpool_info()}
 assert after == before, after - before
 """

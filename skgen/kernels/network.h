@@ -127,17 +127,27 @@ INLINE void wait_for_all(net_job *job, int rank) {
     job->waited[rank] += seconds() - start;
 }
 
+#define ABANDONED 2
+
+/* Send away whoever has signed: there will be no training. */
+static void abandon(net_job *job) {
+    __atomic_store_n(&job->joined, -1, __ATOMIC_RELEASE);
+    __atomic_store_n(&job->closed, ABANDONED, __ATOMIC_RELEASE);
+}
+
 /* A helper's number in the job, or -1 where it came too late. */
 static int sign_up(net_job *job) {
     int seen = __atomic_load_n(&job->joined, __ATOMIC_ACQUIRE);
     while (seen > 0)
         if (__atomic_compare_exchange_n(&job->joined, &seen, seen + 1, 0, __ATOMIC_ACQ_REL,
                                         __ATOMIC_ACQUIRE)) {
-            for (int spin = 0; !__atomic_load_n(&job->closed, __ATOMIC_ACQUIRE); spin++) {
+            int closed = 0;
+            for (int spin = 0; !closed; spin++) {
                 if (spin < SPINS) RELAX();
                 else YIELD();
+                closed = __atomic_load_n(&job->closed, __ATOMIC_ACQUIRE);
             }
-            return seen;
+            return closed == ABANDONED ? -1 : seen;
         }
     return -1;
 }

@@ -69,6 +69,7 @@ cdef extern from "network.h" nogil:
         double waited[64]
     int sign_up(net_job *)
     void close_list(net_job *, int)
+    void abandon(net_job *)
     void lay_out_float(net_team *, Py_ssize_t *, Py_ssize_t *, Py_ssize_t *, Py_ssize_t *)
     void lay_out_double(net_team *, Py_ssize_t *, Py_ssize_t *, Py_ssize_t *, Py_ssize_t *)
     void point_rows_float(net_team *)
@@ -254,6 +255,9 @@ cdef class Team:
         cdef Py_ssize_t p = w.shape[0], width = memory.shape[1]
         cdef int wanted = self.n_threads
         stretch.team = self
+        kind = np.float32 if self.single else np.float64
+        if not matrix[0].dtype == target.dtype == w.dtype == memory.dtype == kind:
+            raise TypeError("rows, targets, parameters and memory must be of the team's type")
         job.sparse = len(matrix) == 3
         work = 0.0
         for number in range(self.team.n_layers):
@@ -282,7 +286,12 @@ cdef class Team:
         elif self.alone > 0:
             self.alone -= 1
             wanted = 1
-        futures = submit(stretch.join, wanted - 1) if wanted > 1 else []
+        try:
+            futures = submit(stretch.join, wanted - 1) if wanted > 1 else []
+        except BaseException:
+            # A helper may have signed up already.
+            abandon(job)
+            raise
         with nogil:
             if first and self.single:
                 pack_float(&self.team, <float *>flat, <float *>remembered, p, width)

@@ -6,7 +6,7 @@
     relu        max(z, 0)                    prelu     z > 0 ? z : slope z, slope learned
     leaky_relu  z > 0 ? z : number z         maxout    the largest of several z
 
-An activation is a frozen dataclass. ``forward(z, slope)`` returns a and a closure ``backward``
+An activation is a frozen value. ``forward(z, slope)`` returns a and a closure ``backward``
 that turns the objective's gradient by a into those by z and by slope (None where there is none);
 it may overwrite z.
 The kernel knows it by its `code`. `spread` is the factor of the initial standard deviation 1 /
@@ -24,7 +24,6 @@ import numpy as np
 from scipy.special import erf, expit
 
 
-@dataclass(frozen=True)
 class Identity:
     """a = z."""
 
@@ -38,7 +37,6 @@ class Identity:
         return z, lambda delta: (delta, None)
 
 
-@dataclass(frozen=True)
 class Logistic(Identity):
     """Values in (0, 1)."""
 
@@ -49,7 +47,6 @@ class Logistic(Identity):
         return a, lambda delta: (delta * a * (1.0 - a), None)
 
 
-@dataclass(frozen=True)
 class Tanh(Identity):
     """Values in (-1, 1)."""
 
@@ -60,7 +57,6 @@ class Tanh(Identity):
         return a, lambda delta: (delta * (1.0 - a * a), None)
 
 
-@dataclass(frozen=True)
 class Relu(Identity):
     """The positive part."""
 
@@ -102,7 +98,6 @@ class Elu(Identity):
         return np.where(z > 0.0, z, below), lambda delta: (steepness * delta, None)
 
 
-@dataclass(frozen=True)
 class Gelu(Identity):
     """z times the standard normal distribution function of z."""
 
@@ -115,7 +110,6 @@ class Gelu(Identity):
         return z * below, lambda delta: (steepness * delta, None)
 
 
-@dataclass(frozen=True)
 class Softplus(Identity):
     """A positive part without a kink."""
 

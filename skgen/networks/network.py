@@ -316,18 +316,17 @@ def raw_outputs(layers, parts, X):
     return a
 
 
-def draw(layer, random_state, initializer, dtype):
+def draw(layer, random_state, initializer, dtype, factor=6.0):
     """First parameters of a layer.
 
-    "glorot" draws weights and intercepts uniformly within sqrt(6 / (n_in + n_units)), sqrt(2 /
-    ...) for logistic units; "he" draws weights from N(0, spread^2 / n_in), intercepts are 0;
-    "auto" takes "he" where the activation says a spread.
+    "glorot" draws weights and intercepts uniformly within sqrt(factor / (n_in + n_units)); "he"
+    draws weights from N(0, spread^2 / n_in), intercepts are 0; "auto" takes "he" where the
+    activation says a spread.
     """
     if initializer == "auto":
         initializer = "glorot" if layer.activation.spread is None else "he"
     shapes = layer.shapes()
     if initializer == "glorot":
-        factor = 2.0 if type(layer.activation).__name__ == "Logistic" else 6.0
         limit = sqrt(factor / (layer.n_in + layer.n_units))
         part = {
             name: random_state.uniform(-limit, limit, shapes[name])

@@ -29,14 +29,13 @@ from skgen.networks.activations import ACTIVATIONS
 from skgen.networks.draws import BITS, key
 from skgen.networks.losses import Binary, Squared
 from skgen.networks.network import Layer, Network
-from skgen.neural_network.batches import NetworkBatches, dense
+from skgen.neural_network.batches import NetworkBatches, dense, entries
 from skgen.neural_network.training import (
     SIZES,
     NetworkEstimator,
     outputs,
     trains_by_batches,
 )
-from skgen.seeding import entries
 
 # Scores that differ by less are those of equal rows.
 EQUAL = 1e-9

@@ -13,7 +13,6 @@ from skgen import kernels
 from skgen.networks.losses import Head, Tasks
 from skgen.networks.network import Noise
 from skgen.rows import submit
-from skgen.seeding import entries
 from skgen.solvers.sgd import clip
 from skgen.solvers.update_rules import compiled_form
 
@@ -215,6 +214,11 @@ def head_table(loss, n_outputs):
     ]
     numbers = [[head.weight, head.loss.number] for head in heads]
     return np.array(table, dtype=np.int64), np.array(numbers, dtype=np.float64)
+
+
+def entries(X):
+    """The arrays that hold X: itself, or what CSR stores."""
+    return (X.data, X.indices, X.indptr) if sparse.issparse(X) else (X,)
 
 
 def dense(X):

@@ -151,7 +151,7 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         rows, known = self._admit(X, y, sample_weight, reset=first)
         random_state = check_random_state(self.random_state)
         network = self._network(rows, known)
-        w = self._first(network, rows, random_state, known) if first else self._last(network, rows)
+        w = (self._first if first else self._last)(network, rows, random_state)
         task = FitTask(self, X, y, sample_weight, max_iter=self.max_iter)
         with one_blas_thread(rows, self._widest(network)), task.restart() as run:
             fit = self._fit_whole if self.solver == "lbfgs" else self._fit_by_batches
@@ -185,22 +185,12 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         first = not hasattr(self, "coefs_")
         rows, known = self._admit(X, y, sample_weight, reset=first, **options)
         network = self._network(rows, known)
-        kept = getattr(self, "_kept", None)
-        if kept is not None and kept["solver"] == self.solver and not first:
-            random_state = np.random.RandomState()
-            random_state.set_state(kept["random_state"])
-            training = Training(**kept["training"]).copy()
-            training.w[:] = self._last(network, rows)
-            seed = kept["seed"]
-        else:
+        training, random_state, seed = self._go_on(network, rows)
+        if first or training is None:
             random_state = check_random_state(self.random_state)
-            w = (
-                self._first(network, rows, random_state, known)
-                if first
-                else self._last(network, rows)
-            )
+            start = self._first if first else self._last
+            training = Training.begin(start(network, rows, random_state), self._rule(network))
             seed = draw_seed(random_state)
-            training = Training.begin(w, self._rule(network))
         problem = self._problem(rows, network, seed)
         monitor = EpochMonitor(1, self.tol, math.inf, UNWATCHED, None, self._report())
         with one_blas_thread(rows, self._widest(network)):
@@ -215,6 +205,20 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             t_=rows.n_rows + (0 if first else self.t_),
         )
         return self
+
+    def _go_on(self, network, rows):
+        """Training, random numbers and seed of the last call, where the rule is still the same."""
+        kept = getattr(self, "_kept", None)
+        if kept is None or kept["solver"] != self.solver:
+            return None, None, None
+        training = Training(**kept["training"]).copy()
+        if training.memory.shape != self._rule(network).begin(network.layout.size).shape:
+            return None, None, None
+        training.w = self._last(network, rows)
+        training.memory = training.memory.astype(rows.dtype, copy=False)
+        random_state = np.random.RandomState()
+        random_state.set_state(kept["random_state"])
+        return training, random_state, kept["seed"]
 
     def transform(self, X, layer=-1):
         """Outputs of a hidden layer: a trained network as a step of features.
@@ -324,14 +328,17 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             "max_norm": self.max_norm,
         }
 
-    def _first(self, network, rows, random_state, known):
+    def _first(self, network, rows, random_state):
         """Parameters to begin with."""
+        # As scikit-learn has it.
+        factor = 2.0 if self.activation == "logistic" else 6.0
         parts = [
-            draw(layer, random_state, self.initializer, rows.dtype) for layer in network.layers
+            draw(layer, random_state, self.initializer, rows.dtype, factor)
+            for layer in network.layers
         ]
         return network.pack(parts, rows.dtype)
 
-    def _last(self, network, rows):
+    def _last(self, network, rows, random_state=None):
         """The parameters of the last fit."""
         shapes = [(layer.n_in, layer.n_sums) for layer in network.layers]
         found = [coef.shape for coef in self.coefs_]

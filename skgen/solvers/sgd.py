@@ -130,13 +130,12 @@ class EpochMonitor:
                 training.keep()
 
     def _lower(self, training, schedule):
-        """Lower an adaptive rate; whether it is still worth training with."""
+        """Lower an adaptive rate, unless it was small enough; whether it was lowered."""
+        if schedule.learning_rate_init * training.rate_factor <= schedule.smallest:
+            return False
         training.rate_factor *= schedule.factor
         training.n_stale = 0
-        if schedule.learning_rate_init * training.rate_factor >= schedule.smallest:
-            return True
-        training.n_stale = self.patience
-        return False
+        return True
 
     def _stop_requested(self, stop):
         if stop:

@@ -1,5 +1,6 @@
 """Compiled training of networks against the same training in NumPy."""
 
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -204,6 +205,22 @@ def test_helpers_that_never_come_are_not_waited_for(monkeypatch):
     monkeypatch.setattr(batches, "submit", lambda task, n: [Never() for _ in range(n)])
     found, _ = case.train(True, 2)
     np.testing.assert_array_equal(found.w, expected.w)
+
+
+def test_helpers_of_training_that_never_begins_are_sent_away(monkeypatch):
+    case, futures = Case(sizes=(40, 130, 70), n=600, batch=128), []
+
+    def interrupted(task, n):
+        futures.extend(submit(task, n))
+        time.sleep(0.05)
+        raise KeyboardInterrupt
+
+    submit = batches.submit
+    monkeypatch.setattr(batches, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        case.train(True, 3)
+    for future in futures:
+        assert future.result(timeout=10) is None
 
 
 def test_training_that_runs_away_ends():
