@@ -70,6 +70,14 @@ def mnist(n_rows, dtype):
     return np.ascontiguousarray(mnist_pixels()[:n_rows], dtype=dtype) / dtype(255)
 
 
+def mnist_test(dtype):
+    """The 10000 test images, pixels between 0 and 1, and their digits."""
+    mnist_pixels()
+    with np.load(SHARED / "mnist.npz") as archive:
+        X = archive["X_test"].reshape(-1, 784).astype(dtype) / dtype(255)
+        return X, archive["y_test"].astype(np.int64)
+
+
 def mnist_components(n_rows, dtype, n_components=50):
     """The first principal components of the first `n_rows` images."""
     from sklearn.decomposition import PCA

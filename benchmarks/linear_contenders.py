@@ -234,10 +234,10 @@ def call_on_one_row(module, family, method):
     return call
 
 
-def pair(make, *arguments):
+def pair(make, *arguments, package="linear_model"):
     """skgen and scikit-learn, called through ``make(module, *arguments)``."""
     return tuple(
-        Contender(name, (f"{module}.linear_model",), make(f"{module}.linear_model", *arguments))
+        Contender(name, (f"{module}.{package}",), make(f"{module}.{package}", *arguments))
         for name, module in (("skgen", "skgen"), ("scikit-learn", "sklearn"))
     )
 

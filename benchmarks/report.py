@@ -18,6 +18,7 @@ RESULTS = "<!-- results -->"
 def race_rows(problem, race, tolerance):
     """One row per contender; ratios are its seconds over those of the first contender."""
     first = race.results[0]
+    parts = problem.n_iter if getattr(problem, "per_iteration", False) else 1
     rows = []
     for result in race.results:
         if result.failure:
@@ -31,7 +32,7 @@ def race_rows(problem, race, tolerance):
         rows.append(
             [
                 result.name,
-                number_text(result.median),
+                number_text(result.median / parts),
                 f"{result.median / first.median:.2f}" if first.seconds else "",
                 f"{median(ratios):.2f}" if ratios else "",
                 objective_text(problem, fmean(result.objectives)),

@@ -16,11 +16,17 @@ from benchmarks import (
     linear_contenders,
     linkage_memory,
     missing_contenders,
+    network_accuracy,
+    network_contenders,
+    network_load,
+    network_memory,
+    network_problems,
     search_contenders,
     starts,
     streams,
     unlabeled,
 )
+from benchmarks.contenders import Contender
 from benchmarks.data import (
     gaussian_classes,
     labeled,
@@ -56,6 +62,9 @@ TOLERANCE = {"float64": 1e-6, "float32": 1e-4}
 SEEDING_TOLERANCE = 0.03
 # Until convergence, one row sent the other way may lead to another local optimum.
 CONVERGENCE_TOLERANCE = 0.005
+# Training amplifies rounding, see network_problems, the more the more updates there are.
+NETWORK_TOLERANCE = {"float64": 1e-6, "float32": 0.05}
+MANY_UPDATES = 0.2
 # What classifiers are judged by is not flat at the optimum: this means the same parameters.
 CLASSIFIER_TOLERANCE = 1e-9
 
@@ -390,6 +399,79 @@ def one_linear_row(family, method, n_classes):
     )
 
 
+def network(name, title, problem, dtype="float32", tolerance=None):
+    """Epochs of Adam from the same weights over the same batches."""
+    return Workload(
+        name,
+        f"{title}, seconds per epoch of Adam",
+        problem,
+        network_contenders.NETWORKS,
+        dtype=dtype,
+        tolerance=tolerance or NETWORK_TOLERANCE[dtype],
+    )
+
+
+def digits_network(suffix, hidden, batch_size, **options):
+    sizes = "-".join(map(str, (784, *hidden, 10)))
+    return network(
+        f"mlp-mnist-{suffix}",
+        f"MLPClassifier, {sizes}, 60000 rows of MNIST, batch {batch_size}",
+        network_problems.digits(hidden, batch_size),
+        **options,
+    )
+
+
+def tiny_network():
+    def problem(dtype, share):
+        from sklearn.datasets import load_iris
+
+        X, y = load_iris(return_X_y=True)
+        return CallProblem("", X.astype(dtype), repeats=1, objective_name="score(X, y)", y=y)
+
+    return Workload(
+        "tiny-mlpclassifier",
+        "MLPClassifier() on iris (150x4), whole fit with defaults",
+        problem,
+        linear_contenders.pair(
+            linear_contenders.fit_defaults, "MLPClassifier", package="neural_network"
+        ),
+        dtype="float64",
+        rounds=9,
+        tolerance=0.1,
+    )
+
+
+def one_network_row(family, method, n_classes):
+    """The default network: one hidden layer of 100."""
+    n_outputs = n_classes if n_classes > 2 else 1
+
+    def problem(dtype, share):
+        X = overlapping(2000, 30, n_classes or 5, np.dtype(dtype).type)
+        y = np.arange(2000) % n_classes if n_classes else X[:, 0].copy()
+        return CallProblem(family, X, repeats=500, objective_name="number of outputs", y=y)
+
+    suffix = f"-{n_classes}" if n_classes else ""
+    of_classes = f", {n_classes} classes" if n_classes else ""
+    return Workload(
+        f"predict-one-row-{family.lower()}-{method.replace('_', '-')}{suffix}",
+        f"{family}.{method} on one row of 30 features{of_classes}",
+        problem,
+        (
+            *linear_contenders.pair(
+                linear_contenders.call_on_one_row, family, method, package="neural_network"
+            ),
+            Contender(
+                "torch eager",
+                ("torch",),
+                network_contenders.torch_on_one_row(method, n_outputs),
+                other_model=True,
+            ),
+        ),
+        dtype="float64",
+        rounds=9,
+    )
+
+
 CATALOGUE = (
     kmeans("kmeans-1e6x16", clouds(1_000_000, 16, 64), 64),
     kmeans("kmeans-200kx64", clouds(200_000, 64, 256), 256),
@@ -581,6 +663,47 @@ CATALOGUE = (
     one_linear_row("LogisticRegression", "predict_proba", 2),
     one_linear_row("LogisticRegression", "predict_proba", 10),
     one_linear_row("Perceptron", "predict", 2),
+    digits_network("b32", (128,), 32, tolerance=MANY_UPDATES),
+    digits_network("b128", (128,), 128),
+    digits_network("b512", (128,), 512),
+    digits_network("large", (512, 256), 128),
+    digits_network("b128-float64", (128,), 128, dtype="float64"),
+    network(
+        "mlp-tabular",
+        "MLPClassifier, 20-64-64-1, 10000 rows of two classes, batch 32",
+        network_problems.table(),
+    ),
+    network(
+        "mlp-tabular-regression",
+        "MLPRegressor, 20-64-64-1, 10000 rows, batch 32",
+        network_problems.table(numbers=True),
+    ),
+    FreshWorkload(
+        "mlp-foreign-load",
+        "MLPClassifier, one epoch beside a process that keeps one core busy, float32",
+        network_load.measure_load,
+        rounds=3,
+        columns=network_load.COLUMNS,
+    ),
+    FreshWorkload(
+        "mlp-memory",
+        "MLPClassifier, 32-width-10, megabytes that training adds at its peak, float32",
+        network_memory.measure_memory,
+        rounds=1,
+        columns=network_memory.COLUMNS,
+    ),
+    FreshWorkload(
+        "mlp-accuracy",
+        "MLPClassifier, 784-256-128-10, accuracy on the test images of MNIST after 30 epochs",
+        network_accuracy.measure_accuracy,
+        rounds=3,
+        columns=network_accuracy.COLUMNS,
+    ),
+    tiny_network(),
+    one_network_row("MLPClassifier", "predict", 2),
+    one_network_row("MLPClassifier", "predict", 10),
+    one_network_row("MLPClassifier", "predict_proba", 10),
+    one_network_row("MLPRegressor", "predict", 0),
     FreshWorkload(
         "import-time",
         "Import in a new process",
