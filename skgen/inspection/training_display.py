@@ -182,7 +182,7 @@ class TrainingDisplay:
             handles.append(self.best_)
         if len(handles) > 1:
             # Of the upper axes, so that no line runs across it but that of the best epoch.
-            top.legend(handles=handles, loc="center right", framealpha=0.9, edgecolor="none")
+            top.legend(handles=handles, loc="center right", framealpha=0.8, edgecolor="none")
         return self
 
 
