@@ -1,6 +1,7 @@
 """Pictures show what was fitted: geometry, weights, colors; and leave everything else alone."""
 
 import sys
+from copy import deepcopy
 from types import SimpleNamespace
 
 import matplotlib
@@ -19,13 +20,16 @@ from sklearn.mixture import GaussianMixture as SklearnMixture
 from skgen.cluster import KMeans
 from skgen.decomposition import PCA
 from skgen.inspection import (
+    ActivationsDisplay,
     ComponentsDisplay,
     CriterionDisplay,
     DendrogramDisplay,
+    FiltersDisplay,
     MixtureDisplay,
     ObjectiveHistoryDisplay,
     ReconstructionDisplay,
     ScreeDisplay,
+    TrainingDisplay,
 )
 from skgen.mixture import (
     BayesianGaussianMixture,
@@ -34,6 +38,7 @@ from skgen.mixture import (
     GaussianMixtureSearch,
     MAPGaussianMixture,
 )
+from skgen.neural_network import MLPClassifier
 
 STRUCTURES = ("full", "tied", "diag", "spherical")
 CLASSES = (GaussianMixture, MAPGaussianMixture, BayesianGaussianMixture)
@@ -426,6 +431,9 @@ KINDS = (
     "components",
     "dendrogram",
     "reconstruction",
+    "training",
+    "filters",
+    "activations",
 )
 
 
@@ -434,6 +442,8 @@ def displays(X):
     mixture, search, pca = fitted(), search_of(), PCA(2).fit(X)
     tree = SklearnTree(3, compute_distances=True, compute_full_tree=True).fit(X)
     style, names = {"lw": 3}, [str(row) for row in range(len(X))]
+    y = (X[:, 0] > 5.0).astype(int)
+    network = MLPClassifier((6,), early_stopping=True, tol=0.01, random_state=0).fit(X, y)
     return {
         "mixture": lambda **ax: MixtureDisplay.from_estimator(
             mixture, X, columns=[1, 2], ellipse_kwargs=style, **ax
@@ -453,7 +463,10 @@ def displays(X):
             tree, max_leaves=9, leaf_names=names, link_kwargs=style, **ax
         ),
         "reconstruction": lambda **ax: ReconstructionDisplay.from_estimator(pca, X[:5], **ax),
-    }, ((mixture, pca, tree), search, style)
+        "training": lambda **ax: TrainingDisplay.from_estimator(network, line_kwargs=style, **ax),
+        "filters": lambda **ax: FiltersDisplay.from_estimator(network, which=3, **ax),
+        "activations": lambda **ax: ActivationsDisplay.from_estimator(network, X, y, **ax),
+    }, ((mixture, pca, tree, network), search, style)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -463,7 +476,7 @@ def test_display_changes_neither_input_nor_global_state(name, monkeypatch):
     monkeypatch.setattr(plt, "show", lambda *_, **__: pytest.fail("a display shows its figure"))
     calls, (estimators, search, style) = displays(rows)
     states = [
-        {key: np.copy(value) for key, value in vars(estimator).items() if key.endswith("_")}
+        {key: deepcopy(value) for key, value in vars(estimator).items() if key.endswith("_")}
         for estimator in estimators
     ]
     before = dict(matplotlib.rcParams), matplotlib.get_backend(), plt.get_fignums()
@@ -471,7 +484,7 @@ def test_display_changes_neither_input_nor_global_state(name, monkeypatch):
     assert (dict(matplotlib.rcParams), matplotlib.get_backend(), plt.get_fignums()) == before
     for estimator, state in zip(estimators, states, strict=True):
         for key, value in state.items():
-            np.testing.assert_array_equal(getattr(estimator, key), value)
+            np.testing.assert_equal(getattr(estimator, key), value)
     assert style == {"lw": 3} and search.cv_results_["bic"][0] == 60.0
     display.figure_.canvas.draw()
 
