@@ -85,22 +85,37 @@ else:
     run(script)
 
 
-def test_import_changes_no_global_state():
-    script = """
+STATE = """
 import logging, os, signal, warnings
 import numpy as np, sklearn.mixture, sklearn.cluster, sklearn.linear_model, sklearn.decomposition
 import sklearn.neural_network
 import threadpoolctl
 def state():
-    return (np.geterr(), warnings.filters[:], dict(os.environ), signal.getsignal(signal.SIGINT),
-            logging.getLogger().handlers[:], logging.getLogger().level,
-            threadpoolctl.threadpool_info(), np.random.get_state()[1].tolist())
+    return {
+        "floating-point errors": np.geterr(),
+        "filters of warnings": warnings.filters[:],
+        "environment": dict(os.environ),
+        "handler of SIGINT": signal.getsignal(signal.SIGINT),
+        "handlers of logging": logging.getLogger().handlers[:],
+        "level of logging": logging.getLogger().level,
+        "thread pools": threadpoolctl.threadpool_info(),
+        "random numbers": np.random.get_state()[1].tolist(),
+    }
 before = state()
 import skgen.mixture, skgen.cluster, skgen.linear_model, skgen.inspection, skgen.decomposition
 import skgen.neural_network
-assert state() == before
+for part, value in state().items():
+    if value != before[part]:
+        print(part, "was", before[part], "and is", value)
 """
-    run(script)
+
+
+def test_import_changes_no_global_state():
+    """What an import changes it changes every time; what a busy machine does it does once."""
+    changes = run(STATE).stdout
+    if changes:
+        changes = run(STATE).stdout
+    assert not changes, changes
 
 
 def test_import_brings_no_second_openmp_runtime():
