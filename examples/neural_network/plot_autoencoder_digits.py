@@ -54,17 +54,16 @@ def draw_codes(axes, X, y, network, plane):
 
 def draw_restored(ax, X, y, network, plane):
     """Some digits, as they were and as two numbers restore them."""
-    shown = X[[np.flatnonzero(y == digit)[3] for digit in (0, 3, 4, 6, 7)]]
+    shown = X[[np.flatnonzero(y == digit)[3] for digit in range(10)]]
     rows = [
         shown,
         plane.inverse_transform(plane.transform(shown)),
         network.inverse_transform(network.transform(shown)),
     ]
-    mosaic = np.concatenate(
-        [np.concatenate(list(row.reshape(-1, 8, 8)), axis=1) for row in rows], axis=0
-    )
-    ax.imshow(mosaic, cmap="gray_r", vmin=0, vmax=1)
-    ax.set_yticks([3.5, 11.5, 19.5], ["digit", "components", "autoencoder"])
+    # White lines between the images.
+    images = np.pad(np.stack(rows).reshape(3, 10, 8, 8), ((0, 0), (0, 0), (0, 1), (0, 1)))
+    ax.imshow(images.swapaxes(1, 2).reshape(27, 90), cmap="gray_r", vmin=0, vmax=1)
+    ax.set_yticks([3.5, 12.5, 21.5], ["digit", "components", "autoencoder"])
     ax.set(xticks=[], title="restored from two numbers")
 
 

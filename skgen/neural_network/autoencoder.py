@@ -36,6 +36,8 @@ from skgen.neural_network.training import (
     outputs,
     trains_by_batches,
 )
+from skgen.rows import BLOCK_ELEMENTS, BLOCK_WORK, Rows
+from skgen.solvers.update_rules import RULES
 
 # Scores that differ by less are those of equal rows.
 EQUAL = 1e-9
@@ -64,7 +66,8 @@ class Autoencoder(OutlierMixin, NetworkEstimator):
         NumPy.
     noise : {"gaussian", "masking"} or None, default=None
         What is done to the rows that enter, anew in every epoch: normal numbers of standard
-        deviation `noise_level` are added, or a share `noise_level` of the cells is set to 0.
+        deviation `noise_level` are added, or a share `noise_level` of the cells is set to 0. Not
+        for ``solver="lbfgs"``.
     noise_level : float, default=0.1
         In units of X, or in [0, 1) for "masking".
     contamination : float in (0, 0.5], default=0.1
@@ -402,7 +405,7 @@ class Autoencoder(OutlierMixin, NetworkEstimator):
         rows = admit(self, X, reset=False, accept_sparse=True, n_threads=thread_count(self.n_jobs))
         if self.loss == "cross_entropy":
             require_chances(rows.X, "X")
-        return rows.map(_scores, (self._layers, self._parts(), self._loss), np.empty(rows.n_rows))
+        return row_scores(rows, self._layers, self._parts(), self._loss)
 
     def decision_function(self, X):
         """Scores above `offset_`: negative for outliers.
@@ -464,7 +467,7 @@ class Autoencoder(OutlierMixin, NetworkEstimator):
             raise ValueError(
                 "noise='gaussian' would fill the empty cells of a sparse X; use noise='masking'"
             )
-        return rows.with_target(rows.X), None
+        return in_dense_blocks(rows.with_target(rows.X)), None
 
     def _admit_held_out(self, X_val, y_val, fit):
         rows = admit(self, X_val, reset=False, n_threads=fit.rows.n_threads, accept_sparse=True)
@@ -479,6 +482,11 @@ class Autoencoder(OutlierMixin, NetworkEstimator):
         if self.tied and self.activation == "maxout":
             raise ValueError(
                 "tied=True needs as many sums as units; activation='maxout' has several per unit"
+            )
+        if self.noise is not None and self.solver == "lbfgs":
+            raise ValueError(
+                f"noise={self.noise!r} is drawn anew in every epoch, which solver='lbfgs' does not"
+                f" know; choose one of {', '.join(RULES)}, or noise=None"
             )
         if self.noise == "masking" and self.noise_level >= 1.0:
             raise ValueError(
@@ -510,13 +518,14 @@ class Autoencoder(OutlierMixin, NetworkEstimator):
         return CorruptedBatches(rows, network, seed, self.noise, self.noise_level)
 
     def _answers(self, fit, parts):
-        params = fit.network.layers, parts, fit.network.loss
-        scores = fit.rows.map(_scores, params, np.empty(fit.rows.n_rows))
+        scores = row_scores(fit.rows, fit.network.layers, parts, fit.network.loss)
         return {"offset_": quantile(scores, fit.rows.weight, self.contamination)}
 
-    def _score(self, fit, raw, rows):
-        scores = -fit.network.loss.rows(raw, dense(rows.X))
-        return float(np.average(scores, weights=rows.weight))
+    def _watch(self, fit, w, held_out):
+        network = fit.network
+        scores = row_scores(held_out, network.layers, network.parts(w), network.loss)
+        score = float(np.average(scores, weights=held_out.weight))
+        return -score, score
 
 
 class CorruptedBatches(NetworkBatches):
@@ -584,6 +593,20 @@ def require_chances(X, name):
             f"loss='cross_entropy' needs {name} in [0, 1], got values from {values.min():g} to"
             f" {values.max():g}; scale {name} (MinMaxScaler) or use loss='squared_error'"
         )
+
+
+def in_dense_blocks(rows):
+    """The same rows, in blocks that are small as arrays too: so they are targets."""
+    if not sparse.issparse(rows.X):
+        return rows
+    work = rows.n_features * (BLOCK_WORK / BLOCK_ELEMENTS)
+    return Rows(rows.X, rows.weight, rows.target, n_threads=rows.n_threads, row_work=work)
+
+
+def row_scores(rows, layers, parts, loss):
+    """Minus the loss of every row."""
+    params = layers, parts, loss
+    return in_dense_blocks(rows).map(_scores, params, np.empty(rows.n_rows))
 
 
 def _scores(block, params):

@@ -426,9 +426,9 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         if held_out is not None:
 
             def validate(w):
-                raw = outputs(fit.network.layers, fit.network.parts(w), held_out.X, self.n_jobs)
-                held_out_losses.append(mean_loss(fit.network.loss, raw, held_out))
-                return self._score(fit, raw, held_out)
+                loss, score = self._watch(fit, w, held_out)
+                held_out_losses.append(loss)
+                return score
 
         if held_out is not None and not self.early_stopping:
             monitor.patience = math.inf
@@ -450,6 +450,11 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             **watched,
         )
         self._warn(solution, held_out)
+
+    def _watch(self, fit, w, held_out):
+        """Mean loss and score of the rows held out."""
+        raw = outputs(fit.network.layers, fit.network.parts(w), held_out.X, self.n_jobs)
+        return mean_loss(fit.network.loss, raw, held_out), self._score(fit, raw, held_out)
 
     def _goes_on(self):
         return self.warm_start and hasattr(self, "coefs_")

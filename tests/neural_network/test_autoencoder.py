@@ -1,9 +1,13 @@
 """Autoencoders: linear ones are PCA, noise is what it says, outliers are restored badly."""
 
+import pickle
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import sparse
 from scipy.linalg import subspace_angles
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
@@ -197,6 +201,10 @@ def test_early_stopping_watches_rows_of_its_own():
 REFUSED = {
     "rows beyond [0, 1]": ({"loss": "cross_entropy"}, r"cross_entropy.*X in \[0, 1\].*-"),
     "masks of all": ({"noise": "masking", "noise_level": 1.0}, r"noise_level=1.0.*\[0, 1\)"),
+    "noise in one whole descent": (
+        {"noise": "masking", "solver": "lbfgs"},
+        "noise='masking'.*lbfgs",
+    ),
     "tied maxout": ({"tied": True, "activation": "maxout"}, "tied=True.*maxout"),
     "a contamination of all": ({"contamination": 0.6}, "contamination"),
     "an unknown noise": ({"noise": "salt"}, "noise"),
@@ -217,3 +225,52 @@ def test_refusals_of_sparse_rows_and_codes():
     encoder = Autoencoder(2, hidden_layer_sizes=(3,), max_iter=1, random_state=0).fit(X)
     with pytest.raises(ValueError, match="3 columns, but codes have 2"):
         encoder.inverse_transform(X[:, :3])
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_sparse_rows_are_never_dense_as_a_whole(solver):
+    X = sparse.random(6000, 3000, 1e-3, "csr", np.float32, random_state=0)
+    encoder = Autoencoder(
+        2, hidden_layer_sizes=(4,), solver=solver, max_iter=1, random_state=0, n_jobs=1
+    )
+    tracemalloc.start()
+    encoder.fit(X).score_samples(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # In float64, 144 MB; a block has 17 MB, and some arrays of its size.
+    assert peak < 120e6
+
+
+@pytest.mark.parametrize("arguments", [{}, {"tied": True}, {"noise": "masking"}])
+def test_sparse_rows_train_as_dense_ones(arguments):
+    X, _ = digits()
+    arguments = {"hidden_layer_sizes": (9,), "max_iter": 3, "random_state": 0} | arguments
+    dense = Autoencoder(3, early_stopping=True, **arguments).fit(X)
+    found = Autoencoder(3, early_stopping=True, **arguments).fit(sparse.csr_matrix(X))
+    np.testing.assert_allclose(found.coefs_[0], dense.coefs_[0], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.validation_scores_, dense.validation_scores_, rtol=1e-9)
+    np.testing.assert_allclose(found.score_samples(X), dense.score_samples(X), rtol=1e-9)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_weight_two_is_the_row_twice(tied):
+    X = plane()
+    weight = np.arange(len(X)) % 3
+    arguments = {"hidden_layer_sizes": (5,), "activation": "tanh", "solver": "lbfgs"}
+    encoder = Autoencoder(2, tied=tied, max_iter=10, random_state=0, **arguments)
+    one = clone(encoder).fit(X, sample_weight=weight)
+    other = clone(encoder).fit(np.repeat(X, weight, axis=0))
+    np.testing.assert_allclose(one.coefs_[0], other.coefs_[0], rtol=1e-6, atol=1e-8)
+    assert one.offset_ == pytest.approx(other.offset_, rel=1e-6)
+
+
+@pytest.mark.parametrize("noise", [None, "gaussian"])
+@pytest.mark.parametrize("tied", [False, True])
+def test_threads_change_no_bit(noise, tied):
+    X, _ = digits()
+    arguments = {"hidden_layer_sizes": (9,), "max_iter": 3, "noise": noise, "tied": tied}
+    one, two = (Autoencoder(3, random_state=0, n_jobs=n, **arguments).fit(X) for n in (1, 2))
+    for first, second in zip(one.coefs_, two.coefs_, strict=True):
+        np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(one.score_samples(X), two.score_samples(X))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(one)).predict(X), one.predict(X))
