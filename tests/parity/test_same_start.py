@@ -21,10 +21,11 @@ pytestmark = [
 STAND_INS = {
     "algorithm": {"auto": "lloyd"},
     "init_params": {"whitened-k-means++": "kmeans", "agglomerative": "kmeans"},
-    "solver": {"auto": "saga"},
+    "solver": {"adamw": "adam", "nesterov": "sgd", "auto": "saga"},
     "svd_solver": {"gram": "full", "block_lanczos": "full"},
     "n_components": {"parallel_analysis": "mle", "held_out": "mle"},
     "linkage": {"centroid": "ward", "median": "ward"},
+    "activation": {"prelu": "relu", "maxout": "relu"},
 }
 # Arguments of SGDClassifier that scikit-learn's Perceptron fixes, and does not take.
 OF_THE_PARENT = {"epsilon", "learning_rate", "loss", "loss_functions", "power_t"}
