@@ -66,8 +66,8 @@ def main(output):
     curves, images = above.subplots(1, 2), below.subplots(1, 3)
     for part, name in zip(curves, NETWORKS, strict=False):
         training = TrainingDisplay.from_estimator(networks[name], ax=part)
-        part.set(title=name, ylim=(0.0, 0.6))
-        training.score_ax_.set_ylim(0.8, 1.0)
+        part.set(title=name, ylim=(0.0, 0.8))
+        training.score_ax_.set_ylim(0.7, 1.0)
     for part, name, network in zip(
         images, ("hardly a penalty", "alpha = 0.3"), (dropped, penalized), strict=False
     ):

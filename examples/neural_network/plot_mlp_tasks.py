@@ -26,7 +26,7 @@ from skgen.neural_network import MLPClassifier, MLPMultiTask
 LOOPS = np.array([1, 0, 0, 0, 0, 0, 1, 0, 2, 1])
 TASKS = ("log_loss", "log_loss", "squared_error")
 NAMED = (1, 2, 5, 10, 20)
-N_SEEDS = 6
+N_SEEDS = 4
 TRAINING = {
     "hidden_layer_sizes": (60,),
     "learning_rate_init": 0.005,

@@ -34,9 +34,8 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, NetworkEstimator):
 
     Parameters
     ----------
-    loss : {"squared_error", "poisson", "absolute_error", "huber",
-    "quantile", "gaussian"} or object, \\
-            default="squared_error"
+    loss : {"squared_error", "poisson", "absolute_error", "huber", "quantile", "gaussian"} or \
+            object, default="squared_error"
         Half the squared error; half the Poisson deviance of a mean e^raw; formulas of the others
         in `skgen.networks.losses`. "gaussian" learns a variance too, see `predict`. An object is a
         loss as that module describes; it is asked for its ``n_outputs`` of the number of columns
@@ -170,10 +169,14 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, NetworkEstimator):
     Srivastava et al., Dropout, JMLR 15, 2014. Ioffe and Szegedy, Batch normalization, ICML 2015.
     Kingma and Ba, Adam, ICLR 2015.
 
-    Examples -------- >>> import numpy as np >>> from skgen.neural_network import MLPRegressor >>>
-    X = np.linspace(-2.0, 2.0, 50)[:, None] >>> network = MLPRegressor(hidden_layer_sizes=(8,),
-    activation="tanh", solver="lbfgs", random_state=0) >>> bool(network.fit(X, X[:, 0] **
-    2).score(X, X[:, 0] ** 2) > 0.99) True
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgen.neural_network import MLPRegressor
+    >>> X = np.linspace(-2.0, 2.0, 50)[:, None]
+    >>> network = MLPRegressor("squared_error", (8,), "tanh", solver="lbfgs", random_state=0)
+    >>> bool(network.fit(X, X[:, 0] ** 2).score(X, X[:, 0] ** 2) > 0.99)
+    True
     """
 
     _parameter_constraints = NetworkEstimator._parameter_constraints | {
@@ -316,19 +319,19 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, NetworkEstimator):
     def predict(self, X, return_std=False):
         """Predicted numbers.
 
-            Parameters
+        Parameters
         ----------
         X : array or CSR of shape (n, d)
-            return_std : bool, default=False
-                With ``loss="gaussian"`` also return standard deviations.
+        return_std : bool, default=False
+            With ``loss="gaussian"`` also return standard deviations.
 
-            Returns
-            -------
-            y : ndarray of shape (n,) or (n, m)
-                As y was; the mean for "squared_error", "poisson" and "gaussian", the median for
-                "absolute_error", the quantile for "quantile".
-            deviations : ndarray of the shape of y
-                Where `return_std` is set.
+        Returns
+        -------
+        y : ndarray of shape (n,) or (n, m)
+            As y was; the mean for "squared_error", "poisson" and "gaussian", the median for
+            "absolute_error", the quantile for "quantile".
+        deviations : ndarray of the shape of y
+            Where `return_std` is set.
         """
         raw = self._outputs(X)
         predicted = self._shaped(self._loss.predict(raw))

@@ -153,7 +153,9 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         network = self._network(rows, known)
         w = (self._first if first else self._last)(network, rows, random_state)
         task = FitTask(self, X, y, sample_weight, max_iter=self.max_iter)
-        with one_blas_thread(rows, self._widest(network)), task.restart() as run:
+        # SciPy's L-BFGS-B asks for small products at every step, however few parameters there are.
+        widest = math.inf if self.solver == "lbfgs" else self._widest(network)
+        with one_blas_thread(rows, widest), task.restart() as run:
             fit = self._fit_whole if self.solver == "lbfgs" else self._fit_by_batches
             fit(Fit(network, rows, known, w, random_state, run), X_val, y_val)
         task.end()

@@ -208,6 +208,23 @@ def test_a_loss_of_the_user_trains_as_the_same_one_here(solver):
     np.testing.assert_allclose(own.predict(X), known.predict(X), rtol=1e-7)
 
 
+class Tenfold(Squared):
+    """A loss made of one that the kernel knows."""
+
+    def cells(self, raw, target):
+        value, slope = super().cells(raw, target)
+        return 10.0 * value, 10.0 * slope
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_a_loss_derived_from_a_known_one_is_not_taken_for_it(solver):
+    X, y = line()
+    arguments = {"hidden_layer_sizes": (6,), "solver": solver, "alpha": 0.0, "random_state": 0}
+    own = MLPRegressor(loss=Tenfold(), max_iter=1, **arguments).fit(X, y)
+    known = MLPRegressor(max_iter=1, **arguments).fit(X, y)
+    assert own.loss_curve_[0] > 5.0 * known.loss_curve_[0]
+
+
 def test_gaussian_loss_finds_mean_and_deviation():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1.0, 1.0, size=(2000, 1))
