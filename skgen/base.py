@@ -602,6 +602,15 @@ def warn_convergence(message, stacklevel=4):
         messages.append(message)
 
 
+def frames_inside():
+    """The `stacklevel` with which the caller's warning points at the code that called skgen."""
+    frame, level = sys._getframe(1), 1
+    inside = ("skgen.", "sklearn.")
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(inside):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
 class StandardOutput(logging.Handler):
     """Prints to whatever sys.stdout is at the time, as `verbose` users expect."""
 

@@ -87,6 +87,13 @@ typedef struct {
     double *parts;       /* sums over pieces of the weights: penalties, squares of the gradient */
     double *shares;      /* weights of the rows over their sum */
     double pace;
+    /* Where most cells of X are zero: those of the batch that are not, in lists by row, n_columns
+     * apart, in which blocks of columns begin at `starts`, and in lists by column, column_length
+     * apart, which end at `ends`. */
+    int lists;
+    ptrdiff_t n_columns, n_blocks, column_length;
+    void *row_cells, *column_cells;
+    uint32_t *row_starts, *column_ends;
 } net_team;
 
 /* One stretch of updates. */
@@ -180,11 +187,18 @@ INLINE ptrdiff_t smaller_of(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
 #if defined(__GNUC__)
 #  define UNROLL _Pragma("GCC unroll 16")
+#  define PREFETCH(place) __builtin_prefetch(place)
 #else
 #  define UNROLL
+#  define PREFETCH(place) ((void)(place))
 #endif
 
 /* Rows of a register tile of two vectors. */
+#if defined(__AVX512F__) && defined(__AVX512VL__)
+#  include <immintrin.h>
+#  define COMPRESSES
+#endif
+
 #if !defined(VECTOR_BYTES) || VECTOR_BYTES == 64
 #  define TILE_ROWS 8
 #else

@@ -4,7 +4,7 @@ The twin is skgen.networks.network with skgen.neural_network.batches; network.h 
 share a step.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 import numpy as np
 
@@ -50,6 +50,12 @@ cdef extern from "network.h" nogil:
         double *losses
         double *parts
         double pace
+        int lists
+        Py_ssize_t n_columns, n_blocks, column_length
+        void *row_cells
+        void *column_cells
+        uint32_t *row_starts
+        uint32_t *column_ends
     ctypedef struct net_job:
         const void *X
         const void *target
@@ -168,7 +174,7 @@ cdef class Team:
     def __init__(
         self, layers, numbers, dropout, heads, head_numbers, int rule, rule_numbers,
         Py_ssize_t batch_size, bint single, double l2, double l1, double decay, double clip_norm,
-        double max_norm, uint64_t seed, int n_threads,
+        double max_norm, uint64_t seed, int n_threads, bint lists=False,
     ):
         cdef Py_ssize_t padded, turned, work, parts
         cdef int number, i
@@ -219,6 +225,15 @@ cdef class Team:
             team.heads[i].kind, team.heads[i].start = row[0], row[1]
             team.heads[i].n_raw, team.heads[i].target = row[2], row[3]
             team.heads[i].weight, team.heads[i].number = head_numbers[i][0], head_numbers[i][1]
+        team.lists = lists
+        if lists:
+            # Cells are twice as long as numbers. Lists an odd number of cache lines apart do not
+            # fight for the same few sets of a cache.
+            team.row_cells = self.buffer(2 * batch_size * team.n_columns, dtype)
+            team.column_length = ((batch_size + 7) // 8 | 1) * 8
+            team.column_cells = self.buffer(2 * team.column_length * team.n_columns, dtype)
+            team.column_ends = <uint32_t *>self.buffer(team.n_columns, np.uint32)
+            team.row_starts = <uint32_t *>self.buffer(batch_size * (team.n_blocks + 1), np.uint32)
         if single:
             point_rows_float(team)
         else:
@@ -259,6 +274,8 @@ cdef class Team:
         if not matrix[0].dtype == target.dtype == w.dtype == memory.dtype == kind:
             raise TypeError("rows, targets, parameters and memory must be of the team's type")
         job.sparse = len(matrix) == 3
+        if job.sparse and self.team.lists:
+            raise TypeError("lists are made of dense rows")
         work = 0.0
         for number in range(self.team.n_layers):
             sums = self.team.layers[number].n_units * self.team.layers[number].pieces

@@ -158,6 +158,195 @@ static void T(sparse_outer)(const net_job *job, ptrdiff_t start, ptrdiff_t n_row
     }
 }
 
+/* ---- rows most of whose cells are zero ---- */
+
+/* Columns whose weights into two panels stay in the first cache; a multiple of LANES. */
+#undef BLOCK_COLUMNS
+#define BLOCK_COLUMNS (24576 / (4 * LANES * (ptrdiff_t)sizeof(REAL)))
+
+/* A cell that is not zero, and its column, or its row in the batch. */
+typedef struct {
+    REAL value;
+    uint32_t place;
+} T(cell);
+
+typedef struct {
+    const T(cell) *cells;
+    ptrdiff_t n;
+} T(list);
+
+/* The cells of row i in a block of columns. */
+INLINE T(list) T(list_of_row)(const net_team *team, ptrdiff_t i, ptrdiff_t block) {
+    const uint32_t *starts = team->row_starts + i * (team->n_blocks + 1) + block;
+    const T(list) list = {(const T(cell) *)team->row_cells + i * team->n_columns + starts[0],
+                          (ptrdiff_t)(starts[1] - starts[0])};
+    return list;
+}
+
+INLINE T(list) T(list_of_column)(const net_team *team, ptrdiff_t k) {
+    const ptrdiff_t start = k * team->column_length;
+    const T(list) list = {(const T(cell) *)team->column_cells + start,
+                          (ptrdiff_t)team->column_ends[k] - start};
+    return list;
+}
+
+/* Fetch part `number` of `n` of rows begin..end of the order. They lie anywhere in memory, and waiting
+ * for them would take longer than listing their cells. */
+INLINE void T(fetch)(const net_job *job, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t number,
+                     ptrdiff_t n) {
+    const ptrdiff_t line = 64 / (ptrdiff_t)sizeof(REAL), d = job->n_features;
+    const ptrdiff_t lines = (d + line - 1) / line, total = (end - begin) * lines;
+    ptrdiff_t from = total * number / n;
+    const ptrdiff_t to = total * (number + 1) / n;
+    while (from < to) {
+        const ptrdiff_t i = from / lines, k = from - i * lines;
+        const ptrdiff_t stop = smaller_of(lines, k + to - from);
+        const REAL *x = (const REAL *)job->X + job->order[begin + i] * d;
+        for (ptrdiff_t l = k; l < stop; l++) PREFETCH(x + l * line);
+        from += stop - k;
+    }
+}
+
+#ifdef COMPRESSES
+/* Write the values that `here` marks, and their places, from `cells` on: a whole vector of cells, of
+ * which those beyond the marked ones mean nothing. */
+#  ifdef REAL_IS_FLOAT
+INLINE void T(write_cells)(T(cell) *cells, __m512 x, __mmask16 here, __m512i place) {
+    const __m512i low = _mm512_set_epi32(23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+    const __m512 values = _mm512_maskz_compress_ps(here, x);
+    const __m512 places = _mm512_castsi512_ps(_mm512_maskz_compress_epi32(here, place));
+    _mm512_storeu_ps(cells, _mm512_permutex2var_ps(values, low, places));
+    _mm512_storeu_ps(cells + 8, _mm512_permutex2var_ps(values, high, places));
+}
+#  else
+INLINE void T(write_cells)(T(cell) *cells, __m512d x, __mmask8 here, __m512i place) {
+    const __m512i low = _mm512_set_epi64(11, 3, 10, 2, 9, 1, 8, 0);
+    const __m512i high = _mm512_add_epi64(low, _mm512_set1_epi64(4));
+    const __m512d values = _mm512_maskz_compress_pd(here, x);
+    const __m512d places = _mm512_castsi512_pd(_mm512_maskz_compress_epi64(here, place));
+    _mm512_storeu_pd(cells, _mm512_permutex2var_pd(values, low, places));
+    _mm512_storeu_pd(cells + 4, _mm512_permutex2var_pd(values, high, places));
+}
+#  endif
+#endif
+
+/* List the cells of row i of the batch that are not zero, and where blocks of columns begin. */
+static void T(list_row)(const net_team *team, const REAL *x, ptrdiff_t i) {
+    T(cell) *cells = (T(cell) *)team->row_cells + i * team->n_columns;
+    uint32_t *starts = team->row_starts + i * (team->n_blocks + 1), n = 0;
+    for (ptrdiff_t block = 0, k = 0; block < team->n_blocks; block++) {
+        const ptrdiff_t end = smaller_of(k + BLOCK_COLUMNS, team->n_columns);
+        starts[block] = n;
+#ifdef COMPRESSES
+        /* What is written ends before the list would, if every cell so far were in it. */
+#  ifdef REAL_IS_FLOAT
+        const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+        for (; k + 16 <= end; k += 16) {
+            const __m512 part = _mm512_loadu_ps(x + k);
+            const __mmask16 here = _mm512_cmp_ps_mask(part, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+            const __m512i column = _mm512_add_epi32(lanes, _mm512_set1_epi32((int)k));
+            T(write_cells)(cells + n, part, here, column);
+            n += (uint32_t)__builtin_popcount(here);
+        }
+#  else
+        const __m512i lanes = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
+        for (; k + 8 <= end; k += 8) {
+            const __m512d part = _mm512_loadu_pd(x + k);
+            const __mmask8 here = _mm512_cmp_pd_mask(part, _mm512_setzero_pd(), _CMP_NEQ_UQ);
+            const __m512i column = _mm512_add_epi64(lanes, _mm512_set1_epi64((long long)k));
+            T(write_cells)(cells + n, part, here, column);
+            n += (uint32_t)__builtin_popcount(here);
+        }
+#  endif
+#endif
+        for (; k < end; k++) {
+            cells[n].value = x[k];
+            cells[n].place = (uint32_t)k;
+            n += x[k] != 0;
+        }
+    }
+    starts[team->n_blocks] = n;
+}
+
+/* The lists of the columns of a block, from those of the rows. */
+static void T(list_columns)(const net_team *team, ptrdiff_t n_rows, ptrdiff_t block) {
+    T(cell) *restrict by_column = (T(cell) *)team->column_cells;
+    uint32_t *restrict ends = team->column_ends;
+    const ptrdiff_t begin = block * BLOCK_COLUMNS;
+    const ptrdiff_t end = smaller_of(begin + BLOCK_COLUMNS, team->n_columns);
+    for (ptrdiff_t k = begin; k < end; k++) ends[k] = (uint32_t)(k * team->column_length);
+    for (ptrdiff_t i = 0; i < n_rows; i++) {
+        const T(list) list = T(list_of_row)(team, i, block);
+        const T(cell) *restrict cells = list.cells;
+        for (ptrdiff_t e = 0; e < list.n; e++) {
+            const T(cell) cell = {cells[e].value, (uint32_t)i};
+            by_column[ends[cells[e].place]++] = cell;
+        }
+    }
+}
+
+/* Some vectors of each row of a matrix: `low` of them begin at A, rows a stride apart, and `high`
+ * more, of another panel, at B. */
+typedef struct {
+    const REAL *A, *B;
+    ptrdiff_t a_row, b_row;
+} T(two_panels);
+
+/* sum[:] += value M[place][:] for a cell */
+INLINE void T(add_cell)(const T(cell) *cell, T(two_panels) M, const int low, const int high, VEC *sum) {
+    const ptrdiff_t k = (ptrdiff_t)cell->place;
+    const VEC x = T(splat)(cell->value);
+    UNROLL for (int v = 0; v < low; v++) sum[v] += x * T(load)(M.A + k * M.a_row + v * LANES);
+    UNROLL for (int v = 0; v < high; v++) sum[low + v] += x * T(load)(M.B + k * M.b_row + v * LANES);
+}
+
+/* Add the cells of two lists. Two at once: there are twice as many sums that do not wait for each
+ * other. */
+INLINE void T(add_lists)(T(list) one, T(list) two, T(two_panels) M, const int low, const int high,
+                         VEC *first, VEC *second) {
+    VEC a[4], b[4];
+    UNROLL for (int v = 0; v < low + high; v++) {
+        a[v] = first[v];
+        b[v] = second[v];
+    }
+    const ptrdiff_t both = smaller_of(one.n, two.n);
+    for (ptrdiff_t e = 0; e < both; e++) {
+        T(add_cell)(one.cells + e, M, low, high, a);
+        T(add_cell)(two.cells + e, M, low, high, b);
+    }
+    for (ptrdiff_t e = both; e < one.n; e++) T(add_cell)(one.cells + e, M, low, high, a);
+    for (ptrdiff_t e = both; e < two.n; e++) T(add_cell)(two.cells + e, M, low, high, b);
+    UNROLL for (int v = 0; v < low + high; v++) {
+        first[v] = a[v];
+        second[v] = b[v];
+    }
+}
+
+/* Sums of rows first..last for two neighbouring panels of `low` and `high` vectors. */
+INLINE void T(listed_rows)(const net_team *team, ptrdiff_t first, ptrdiff_t last, T(two_panels) W,
+                           const int low, const int high, REAL *out, ptrdiff_t stride) {
+    const T(list) none = {NULL, 0};
+    const int n = low + high;
+    for (ptrdiff_t block = 0; block < team->n_blocks; block++)
+        for (ptrdiff_t i = first; i < last; i += 2) {
+            const int rows = i + 1 < last ? 2 : 1;
+            REAL *one = out + (i - first) * stride, *two = rows == 2 ? one + stride : one;
+            VEC a[4], b[4];
+            UNROLL for (int v = 0; v < n; v++) {
+                a[v] = block ? T(load)(one + v * LANES) : T(splat)((REAL)0);
+                b[v] = block ? T(load)(two + v * LANES) : T(splat)((REAL)0);
+            }
+            T(add_lists)(T(list_of_row)(team, i, block),
+                         rows == 2 ? T(list_of_row)(team, i + 1, block) : none, W, low, high, a, b);
+            /* The second first: where there is one row, it is the same place. */
+            UNROLL for (int v = 0; v < n; v++) {
+                T(store)(two + v * LANES, b[v]);
+                T(store)(one + v * LANES, a[v]);
+            }
+        }
+}
+
 /* ---- activations ---- */
 
 INLINE VEC T(sigmoid)(VEC z) {
@@ -360,6 +549,34 @@ static void T(largest_rows)(const net_team *team, const net_layer *layer, const 
     }
 }
 
+/* Sums of panels begin..end of the first layer, two at a time. */
+static void T(listed_panels)(const net_team *team, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t first,
+                             ptrdiff_t last) {
+    const net_layer *layer = team->layers;
+    for (ptrdiff_t piece = 0; piece < layer->pieces; piece++) {
+        const REAL *weights = BUFFER(params, layer->at[COEF]);
+        for (ptrdiff_t panel = begin; panel < end; panel += 2) {
+            REAL *z = BUFFER(work, layer->z + piece * layer->width + panel * PANEL)
+                    + first * layer->row;
+            const int low = T(vectors_of)(layer, panel);
+            const int high = panel + 1 < end ? T(vectors_of)(layer, panel + 1) : 0;
+            const REAL *A = weights + T(panel_at)(layer, layer->n_in, piece, panel);
+            const T(two_panels) W = {A, A + layer->n_in * low * LANES, low * LANES, high * LANES};
+            switch (10 * low + high) {
+#define CASE(low, high)                                                               \
+    case 10 * (low) + (high):                                                         \
+        T(listed_rows)(team, first, last, W, low, high, z, layer->row);               \
+        break
+            CASE(2, 2);
+            CASE(2, 1);
+            CASE(2, 0);
+            CASE(1, 0);
+#undef CASE
+            }
+        }
+    }
+}
+
 /* Sums of a panel of units, then their outputs. */
 static void T(forward_panel)(const net_team *team, const net_job *job, ptrdiff_t start, int number,
                              ptrdiff_t panel, const T(scene) *s) {
@@ -372,7 +589,7 @@ static void T(forward_panel)(const net_team *team, const net_job *job, ptrdiff_t
         REAL *z = BUFFER(work, layer->z + at);
         if (number == 0 && job->sparse)
             T(sparse_rows)(job, start, s->n_rows, W, vectors, z, layer->row);
-        else {
+        else if (number || !team->lists) {
             const void **rows = number ? team->rows + 2 * (number - 1) * team->batch_size : s->rows;
             T(dot_rows)((const REAL *const *)rows, s->n_rows, layer->n_in, W, vectors, z, layer->row);
         }
@@ -484,7 +701,9 @@ static void T(finish_rows)(const net_team *team, const net_job *job, ptrdiff_t s
                            ptrdiff_t last, const T(scene) *s) {
     const int number = team->n_layers - 1;
     const net_layer *layer = team->layers + number;
-    for (ptrdiff_t panel = 0; panel < layer->panels; panel++) {
+    const int listed = number == 0 && team->lists;
+    if (listed) T(listed_panels)(team, 0, layer->panels, first, last);
+    for (ptrdiff_t panel = 0; panel < layer->panels && !listed; panel++) {
         const int vectors = T(vectors_of)(layer, panel);
         const REAL *W = BUFFER(params, layer->at[COEF] + T(panel_at)(layer, layer->n_in, 0, panel));
         REAL *z = BUFFER(work, layer->z + first * layer->row + panel * PANEL);
@@ -723,6 +942,60 @@ static void T(update_columns)(const net_team *team, const net_job *job, ptrdiff_
     }
 }
 
+/* The same from lists, for one panel or two neighbouring ones; meanwhile rows begin..end of the
+ * order, which are listed next, are fetched. */
+INLINE void T(update_listed)(const net_team *team, const net_job *job, const T(scene) *s,
+                             ptrdiff_t panel, const int low, const int high, ptrdiff_t begin,
+                             ptrdiff_t end) {
+    const net_layer *layer = team->layers;
+    double *part = team->parts + 2 * (layer->first_part + panel);
+    part[0] = part[1] = 0.0;
+    if (high) part[2] = part[3] = 0.0;
+    const T(list) none = {NULL, 0};
+    REAL tile[2][TILE_ROWS * PANEL];
+    for (ptrdiff_t piece = 0; piece < layer->pieces; piece++) {
+        const ptrdiff_t at = layer->at[COEF] + T(panel_at)(layer, layer->n_in, piece, panel);
+        const ptrdiff_t next = at + layer->n_in * low * LANES;
+        const REAL *delta = BUFFER(work, layer->delta + piece * layer->width + panel * PANEL);
+        const T(two_panels) slopes = {delta, NULL, layer->row, 0};
+        for (ptrdiff_t k = 0, n; k < layer->n_in; k += n) {
+            const ptrdiff_t left = layer->n_in - k;
+            n = left >= TILE_ROWS ? TILE_ROWS : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+            if (piece == 0 && n == TILE_ROWS)
+                T(fetch)(job, begin, end, k / TILE_ROWS, layer->n_in / TILE_ROWS);
+            for (ptrdiff_t r = 0; r < n; r += 2) {
+                VEC sums[2][4];
+                UNROLL for (int v = 0; v < 4; v++) sums[0][v] = sums[1][v] = T(splat)((REAL)0);
+                T(add_lists)(T(list_of_column)(team, k + r),
+                             n > 1 ? T(list_of_column)(team, k + r + 1) : none, slopes, low + high, 0,
+                             sums[0], sums[1]);
+                for (int second = 0; second < (n > 1 ? 2 : 1); second++) {
+                    UNROLL for (int v = 0; v < low; v++)
+                        T(store)(tile[0] + ((r + second) * low + v) * LANES, sums[second][v]);
+                    UNROLL for (int v = 0; v < high; v++)
+                        T(store)(tile[1] + ((r + second) * high + v) * LANES, sums[second][low + v]);
+                }
+            }
+            T(use_gradient)(team, s, at + k * low * LANES, tile[0], n * low, 1, part);
+            if (high) T(use_gradient)(team, s, next + k * high * LANES, tile[1], n * high, 1, part + 2);
+        }
+    }
+}
+
+static void T(update_listed_panels)(const net_team *team, const net_job *job, const T(scene) *s,
+                                    ptrdiff_t first, ptrdiff_t last, ptrdiff_t begin,
+                                    ptrdiff_t end) {
+    const net_layer *layer = team->layers;
+    for (ptrdiff_t panel = first; panel < last; panel += 2, begin = end)
+        switch (10 * T(vectors_of)(layer, panel)
+                + (panel + 1 < last ? T(vectors_of)(layer, panel + 1) : 0)) {
+        case 22: T(update_listed)(team, job, s, panel, 2, 2, begin, end); break;
+        case 21: T(update_listed)(team, job, s, panel, 2, 1, begin, end); break;
+        case 20: T(update_listed)(team, job, s, panel, 2, 0, begin, end); break;
+        default: T(update_listed)(team, job, s, panel, 1, 0, begin, end); break;
+        }
+}
+
 /* Write rows of a panel of weights, just changed, into the turned copy. */
 INLINE void T(turn_rows)(const net_team *team, const net_layer *layer, const net_layer *before,
                          ptrdiff_t piece, ptrdiff_t panel, ptrdiff_t row, ptrdiff_t n) {
@@ -931,6 +1204,7 @@ static void T(train)(net_team *team, net_job *job, int rank, const void **x_rows
     const int n = job->n_threads, last = team->n_layers - 1;
     double pace = team->pace, total = 0.0;
     const double began = rank == 0 ? seconds() : 0.0;
+    const ptrdiff_t first_panels = team->layers[0].panels;
     ptrdiff_t start = 0;
 #define SHARE(count, i) ((count) * (i) / n)
 #define OWN(layer) ptrdiff_t panel = SHARE((layer)->panels, rank); panel < SHARE((layer)->panels, rank + 1); panel++
@@ -952,6 +1226,15 @@ static void T(train)(net_team *team, net_job *job, int rank, const void **x_rows
         s.l2 = (REAL)(team->l2 / s.mass);
         s.l1 = (REAL)(team->l1 / s.mass);
 
+        if (team->lists) {
+            for (ptrdiff_t i = SHARE(rows, rank); i < SHARE(rows, rank + 1); i++)
+                T(list_row)(team, x_rows[i], i);
+            wait_for_all(job, rank);
+            for (ptrdiff_t i = SHARE(team->n_blocks, rank); i < SHARE(team->n_blocks, rank + 1); i++)
+                T(list_columns)(team, rows, i);
+            if (last)
+                T(listed_panels)(team, SHARE(first_panels, rank), SHARE(first_panels, rank + 1), 0, rows);
+        }
         for (int number = 0; number < last; number++) {
             for (OWN(team->layers + number)) T(forward_panel)(team, job, start, number, panel, &s);
             wait_for_all(job, rank);
@@ -976,7 +1259,14 @@ static void T(train)(net_team *team, net_job *job, int rank, const void **x_rows
             }
             if (number > 1) wait_for_all(job, rank);
         }
-        for (OWN(team->layers)) T(update_columns)(team, job, start, &s, panel);
+        if (team->lists) {
+            const ptrdiff_t next = start + rows;
+            const ptrdiff_t later = smaller_of(team->batch_size, job->n_rows - next);
+            T(update_listed_panels)(team, job, &s, SHARE(first_panels, rank),
+                                    SHARE(first_panels, rank + 1), next + SHARE(later, rank),
+                                    next + SHARE(later, rank + 1));
+        } else
+            for (OWN(team->layers)) T(update_columns)(team, job, start, &s, panel);
         wait_for_all(job, rank);
 
         double squares = 0.0;
@@ -1028,6 +1318,8 @@ INLINE ptrdiff_t T(spread_rows)(ptrdiff_t width) {
 static void T(lay_out)(net_team *team, ptrdiff_t *padded, ptrdiff_t *turned, ptrdiff_t *work,
                        ptrdiff_t *parts) {
     const ptrdiff_t b = team->batch_size;
+    team->n_columns = team->layers[0].n_in;
+    team->n_blocks = (team->n_columns + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS;
     *padded = *turned = *work = *parts = 0;
     for (int number = 0; number < team->n_layers; number++) {
         net_layer *layer = team->layers + number;

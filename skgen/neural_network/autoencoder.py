@@ -39,8 +39,8 @@ from skgen.neural_network.training import (
 from skgen.rows import BLOCK_ELEMENTS, BLOCK_WORK, Rows
 from skgen.solvers.update_rules import RULES
 
-# Scores that differ by less are those of equal rows.
-EQUAL = 1e-9
+# Scores that differ by a smaller share of themselves are those of equal rows.
+EQUAL = {4: 1e-5, 8: 1e-9}
 LOSSES = {"squared_error": Squared, "cross_entropy": Binary}
 
 
@@ -519,7 +519,8 @@ class Autoencoder(OutlierMixin, NetworkEstimator):
 
     def _answers(self, fit, parts):
         scores = row_scores(fit.rows, fit.network.layers, parts, fit.network.loss)
-        return {"offset_": quantile(scores, fit.rows.weight, self.contamination)}
+        equal = EQUAL[fit.rows.dtype.itemsize]
+        return {"offset_": quantile(scores, fit.rows.weight, self.contamination, equal)}
 
     def _watch(self, fit, w, held_out):
         network = fit.network
@@ -560,7 +561,7 @@ class CorruptedBatches(NetworkBatches):
             kernels.network.mask_cells(X, numbers, key, threshold)
 
 
-def quantile(scores, weight, share):
+def quantile(scores, weight, share, equal):
     """A score that about a share of the rows, by weight, lies below.
 
     It lies halfway between two rows, so that rounding moves none across.
@@ -570,7 +571,7 @@ def quantile(scores, weight, share):
     order = np.argsort(scores, kind="stable")
     scores, below = scores[order], np.cumsum(weight[order])
     first = scores[min(np.searchsorted(below, share * below[-1], side="right"), len(scores) - 1)]
-    lower = scores[scores < first - EQUAL * max(abs(first), 1.0)]
+    lower = scores[scores < first - equal * abs(first)]
     return float(0.5 * (lower[-1] + first)) if len(lower) else float(first)
 
 

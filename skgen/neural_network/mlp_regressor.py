@@ -14,7 +14,7 @@ from skgen.base import (
 )
 from skgen.networks.losses import Absolute, Gaussian, Huber, Poisson, Quantile, Squared
 from skgen.networks.network import Layer, Network
-from skgen.neural_network.training import LOSS_METHODS, SIZES, NetworkEstimator
+from skgen.neural_network.training import LOSS_METHODS, SIZES, NetworkEstimator, mean_loss
 
 LOSSES = {
     "squared_error": lambda estimator: Squared(),
@@ -24,6 +24,7 @@ LOSSES = {
     "poisson": lambda estimator: Poisson(),
     "gaussian": lambda estimator: Gaussian(),
 }
+LOSSES_OF_MEANS = ("squared_error", "poisson")
 
 
 class MLPRegressor(MultiOutputMixin, RegressorMixin, NetworkEstimator):
@@ -137,7 +138,8 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, NetworkEstimator):
     loss_curve_, objective_history_ : list of float
         The objective of every epoch.
     validation_loss_curve_, validation_scores_ : list of float or None
-        Mean loss without penalty and score of the rows held out, after every epoch.
+        Mean loss without penalty and score of the rows held out, after every epoch. The score is
+        R^2 for "squared_error" and "poisson", and the negative of the mean loss for all others.
     best_validation_score_ : float or None
     gradient_norms_ : list of float
         Euclidean norm of the objective's gradient by each layer, on (a sample of) the rows.
@@ -314,6 +316,9 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, NetworkEstimator):
         return {"_n_axes": fit.known, "_n_targets": n_targets}
 
     def _score(self, fit, raw, rows):
+        # R^2 says nothing of a quantile or a variance.
+        if not (isinstance(self.loss, str) and self.loss in LOSSES_OF_MEANS):
+            return -mean_loss(fit.network.loss, raw, rows)
         return determination(rows.target, fit.network.loss.predict(raw), rows.weight)
 
     def predict(self, X, return_std=False):

@@ -29,6 +29,7 @@ from skgen.base import (
     check_is_fitted,
     check_random_state,
     fit_context,
+    frames_inside,
     one_blas_thread,
     thread_count,
     warn_convergence,
@@ -51,8 +52,8 @@ from skgen.solvers.sgd import Diverged, EpochMonitor, Training, sgd
 from skgen.solvers.update_rules import RULES, named
 
 AUTO_BATCH = 200
-# Rows that gradient norms and dead units are taken from.
-INSPECTED_ROWS = 1000
+# Rows that gradient norms and dead units are taken from, and cells of the widest layer.
+INSPECTED_ROWS, INSPECTED_CELLS = 1000, 2**22
 # Rows that are predicted at once, in cells of the widest layer.
 CELLS_AT_ONCE = 2**16
 # Attributes that some activations, or batch norm, bring along.
@@ -194,7 +195,9 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             training = Training.begin(start(network, rows, random_state), self._rule(network))
             seed = draw_seed(random_state)
         problem = self._problem(rows, network, seed)
-        monitor = EpochMonitor(1, self.tol, math.inf, UNWATCHED, None, self._report())
+        monitor = EpochMonitor(
+            1, self.tol, self.n_iter_no_change + 1, UNWATCHED, None, self._report(), stops=False
+        )
         with one_blas_thread(rows, self._widest(network)):
             solution = self._train(problem, training, monitor, random_state)
         fit = Fit(network, rows, known, training.w, random_state, UNWATCHED)
@@ -237,6 +240,8 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         """
         check_is_fitted(self, "coefs_")
         depth = len(self.coefs_) - 1
+        if not depth:
+            raise ValueError("transform needs a network with hidden layers, and this one has none")
         if (
             not isinstance(layer, Integral)
             or isinstance(layer, bool)
@@ -376,7 +381,7 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
                 f" It is"
                 " going to be clipped",
                 UserWarning,
-                stacklevel=6,
+                stacklevel=frames_inside(),
             )
         size = min(size, n_rows)
         if self.batch_norm and size == 1:
@@ -422,7 +427,13 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
 
         # scikit-learn stops after more than so many epochs.
         monitor = EpochMonitor(
-            self.max_iter, self.tol, self.n_iter_no_change + 1, fit.run, attributes, self._report()
+            self.max_iter,
+            self.tol,
+            self.n_iter_no_change + 1,
+            fit.run,
+            attributes,
+            self._report(),
+            stops=held_out is None or self.early_stopping,
         )
         held_out_losses, validate = [], None
         if held_out is not None:
@@ -432,8 +443,6 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
                 held_out_losses.append(loss)
                 return score
 
-        if held_out is not None and not self.early_stopping:
-            monitor.patience = math.inf
         solution = self._train(problem, training, monitor, fit.random_state, validate)
         watched = {}
         if held_out is not None:
@@ -471,7 +480,7 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             " optimization hasn't converged yet: the loss still changes by more than"
             f" tol={self.tol:g} (it went from {solution.history[0]:g} to"
             f" {solution.history[-1]:g}). Increase max_iter or tol, or change learning_rate_init.",
-            stacklevel=6,
+            stacklevel=frames_inside() + 1,
         )
 
     def _fit_whole(self, fit, X_val, y_val):
@@ -514,7 +523,7 @@ class NetworkEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
                 " (now {0}) or max_fun (now {1}), or scale the columns of X.".format(
                     self.max_iter, self.max_fun
                 ),
-                stacklevel=6,
+                stacklevel=frames_inside() + 1,
             )
 
     def _hold_out(self, fit, X_val, y_val):
@@ -635,7 +644,12 @@ class Descent:
 
     def __init__(self, fit, estimator):
         self.fit, self.estimator = fit, estimator
-        self.network, self.rows = fit.network, fit.rows
+        self.network = fit.network
+        # Blocks of so few rows that what a layer remembers of them is small and signals are heard.
+        work = sum(6.0 * (layer.n_in + 64) * layer.n_sums for layer in self.network.layers)
+        rows = fit.rows
+        cut = Rows(rows.X, rows.weight, rows.target, n_threads=rows.n_threads, row_work=work)
+        self.rows = cut if cut.block_rows < rows.block_rows else rows
         self.p = self.network.layout.size
         self.split = np.flatnonzero(self.network.penalized) if self.network.l1 else np.empty(0, int)
         self.history, self.stopped = [], False
@@ -766,7 +780,8 @@ def inspect(network, w, rows):
 
     A unit is dead whose output has no slope on any row.
     """
-    sample = rows.sample(INSPECTED_ROWS)
+    widest = max(rows.n_features, *(layer.n_sums for layer in network.layers))
+    sample = rows.sample(min(INSPECTED_ROWS, max(INSPECTED_CELLS // widest, 16)))
     weight = np.ones(sample.n_rows) if sample.weight is None else sample.weight
     if not weight.any():
         weight = np.ones(sample.n_rows)

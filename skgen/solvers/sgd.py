@@ -89,11 +89,15 @@ class EpochMonitor:
     attributes : callable of w
         The fitted attributes that callbacks see.
     report : callable of (epoch, value, score), or None
+    stops : bool
+        Whether training ends where it has come to rest; else an adaptive rate falls there and that
+        is all.
     """
 
-    def __init__(self, max_iter, tol, n_iter_no_change, run, attributes, report=None):
+    def __init__(self, max_iter, tol, n_iter_no_change, run, attributes, report=None, stops=True):
         self.max_iter, self.tol, self.patience = max_iter, tol, n_iter_no_change
         self.run, self.attributes, self.report = run, attributes, report
+        self.stops = stops
         self.history, self.scores = [], []
         self.converged = False
         self.reason = f"max_iter={max_iter} epochs reached"
@@ -112,7 +116,8 @@ class EpochMonitor:
         self._compare(value if score is None else -score, training, score is not None)
         stop = self.run.end(lambda: self.attributes(training.w))
         if training.n_stale >= self.patience:
-            if schedule.adaptive and self._lower(training, schedule):
+            lowered = schedule.adaptive and self._lower(training, schedule)
+            if lowered or not self.stops:
                 return self._stop_requested(stop)
             what = "training loss" if score is None else "validation score"
             self.converged = True

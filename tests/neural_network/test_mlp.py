@@ -1,6 +1,7 @@
 """Multilayer perceptrons: what they can learn, how training goes on, and what they tell."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -450,3 +451,53 @@ def test_rows_to_watch_must_fit():
         MLPClassifier(solver="lbfgs").fit(X, y, X_val=X, y_val=y)
     with pytest.raises(ValueError, match="validation set is too small"):
         MLPRegressor(early_stopping=True, validation_fraction=0.01).fit(X, y)
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "huber", "quantile", "gaussian"])
+def test_rows_held_out_judge_by_the_loss_that_is_learned(loss):
+    X, y = line()
+    network = MLPRegressor(
+        loss, (10,), early_stopping=True, max_iter=30, tol=0.0, quantile=0.9, random_state=0
+    ).fit(X, y)
+    scores, losses = network.validation_scores_, network.validation_loss_curve_
+    np.testing.assert_array_equal(scores, -np.array(losses))
+    assert network.best_validation_score_ == -min(losses)
+
+
+def test_an_adaptive_rate_falls_without_an_end():
+    X, y = line()
+    options = {"solver": "sgd", "learning_rate": "adaptive", "n_iter_no_change": 2, "tol": 1.0}
+    network = MLPRegressor(hidden_layer_sizes=(5,), random_state=0, max_iter=12, **options)
+    for _ in range(12):
+        network.partial_fit(X, y)
+    # Three calls without an improvement of tol, the first call apart, lower the rate.
+    assert network._kept["training"]["rate_factor"] == pytest.approx(0.2**3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        network.fit(X, y, X_val=X, y_val=y)
+    assert network.n_iter_ == 12
+    assert network.learning_rate == "adaptive"
+
+
+def test_warnings_point_at_the_code_that_called():
+    X, y = line()
+    for network in (
+        MLPRegressor(max_iter=2, batch_size=1000),
+        MLPRegressor(solver="lbfgs", max_iter=2, tol=0.0),
+    ):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            network.fit(X, y)
+        assert caught
+        assert {warning.filename for warning in caught} == {__file__}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        MLPRegressor(batch_size=1000).partial_fit(X, y)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_transform_without_hidden_layers_is_refused():
+    X, y = line()
+    network = MLPRegressor(hidden_layer_sizes=(), solver="lbfgs").fit(X, y)
+    with pytest.raises(ValueError, match="needs a network with hidden layers"):
+        network.transform(X)
