@@ -12,6 +12,7 @@ _SUBPACKAGES = (
     "linear_model",
     "mixture",
     "neural_network",
+    "semi_supervised",
 )
 __all__ = ["__version__", *_SUBPACKAGES]
 

@@ -341,12 +341,13 @@ def admit_partly_labeled(
     return Rows(X, weight, n_threads=n_threads, row_work=work), found, codes
 
 
-def check_partial_labels(y, classes=None):
+def check_partial_labels(y, classes=None, signed=True):
     """Labels of some rows as an array (n,), and the mask of the rows that have none.
 
-    Rows without a label are -1 among integers, NaN among floats, and None, NaN or pandas.NA among
-    objects and strings. Integers that are stored as objects are integers. Where `classes` hold -1
-    it is a class, and so it is, with a warning, where all integers are -1 or 1.
+    Rows without a label are -1 among integers, NaN among floats, and None, NaN, pandas.NA or the
+    integer -1 among objects and strings. Integers that are stored as objects are integers. Where
+    `classes` hold -1 it is a class, and so it is, with a warning, where all integers are -1 or 1,
+    unless not `signed`.
     """
     if not isinstance(getattr(y, "dtype", np.dtype(object)), np.dtype):
         # Columns with a dtype of their own, whose integers would become floats; where one is
@@ -358,15 +359,19 @@ def check_partial_labels(y, classes=None):
         known = y[~unlabeled]
         texts = np.fromiter((isinstance(label, str) for label in known), bool, len(known))
         if texts.any() and not texts.all():
-            raise ValueError(
-                f"y mixes strings with {type(known[~texts][0]).__name__} labels; all classes must"
-                " be of one type (None, NaN and pandas.NA mark rows without a label)"
-            )
-        if not texts.any():
+            marks = np.fromiter((is_minus_one(label) for label in known), bool, len(known))
+            if not (texts | marks).all():
+                raise ValueError(
+                    f"y mixes strings with {type(known[~(texts | marks)][0]).__name__} labels; all"
+                    " classes must be of one type (None, NaN, pandas.NA and -1 mark rows without a"
+                    " label)"
+                )
+            unlabeled[~unlabeled] = marks
+        elif not texts.any():
             known = np.asarray(known.tolist())
             y = np.zeros(len(y), dtype=known.dtype)
             y[~unlabeled] = known
-    if y.dtype.kind == "i" and not minus_one_is_a_class(y[~unlabeled], classes):
+    if y.dtype.kind == "i" and not (signed and minus_one_is_a_class(y[~unlabeled], classes)):
         unlabeled = unlabeled | (y == -1)
     # Integers and booleans are classes whatever they are; looking at them takes a sort.
     if y.dtype.kind not in "iub" and not unlabeled.all():
@@ -374,6 +379,10 @@ def check_partial_labels(y, classes=None):
             raise ValueError("Input y contains infinity; classes must be finite, NaN is no label")
         check_classification_targets(y[~unlabeled])
     return y, unlabeled
+
+
+def is_minus_one(label):
+    return isinstance(label, Integral) and not isinstance(label, bool) and label == -1
 
 
 def minus_one_is_a_class(labels, classes):
