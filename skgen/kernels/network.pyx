@@ -91,7 +91,7 @@ cdef extern from "network.h" nogil:
 cdef set VELOCITIES = {1, 2}
 cdef list MEMORIES = [0, 1, 1, 1, 1, 2, 2]
 # Operations of a step that are worth a second thread.
-SHARED_WORK = 5e6
+SHARED_WORK = 1e6
 # The share of the time that a thread may wait for others beyond spinning, and the most calls that go
 # by without helpers when it did.
 TOO_LONG = 0.2

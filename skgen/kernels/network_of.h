@@ -8,25 +8,10 @@
 #include "elementary_of.h"
 
 #undef PANEL
-#undef ROOT
 #undef BUFFER
 #define PANEL (2 * LANES)
-#ifdef REAL_IS_FLOAT
-#  define ROOT(x) sqrtf(x)
-#else
-#  define ROOT(x) sqrt(x)
-#endif
 #define BUFFER(name, place) ((REAL *)team->name + (place))
 
-#ifndef SKGEN_ONE_LANE
-INLINE VEC T(root)(VEC a) {
-    VEC r;
-    for (int i = 0; i < LANES; i++) r[i] = ROOT(a[i]);
-    return r;
-}
-#else
-INLINE VEC T(root)(VEC a) { return ROOT(a); }
-#endif
 INLINE VEC T(absolute)(VEC a) { return T(larger)(a, -a); }
 
 /* What a step of the rule needs besides gradients. */
@@ -492,10 +477,13 @@ INLINE void T(activate_rows)(const net_team *team, const net_layer *layer, const
         if (kind == PRELU) share[v] = T(load)(BUFFER(params, layer->at[SLOPE] + column + v * LANES));
     }
     REAL mask[PANEL];
-    for (ptrdiff_t i = 0; i < s->n_rows; i++) {
-        const REAL *z = BUFFER(work, layer->z + i * layer->row + column);
-        const ptrdiff_t place = i * layer->unit_row + column;
-        if (layer->drops) T(draw_mask)(layer, key, i, column, vectors * LANES, mask);
+    const int drops = layer->drops;
+    const ptrdiff_t row = layer->row, unit_row = layer->unit_row, n_rows = s->n_rows;
+    const REAL *z = BUFFER(work, layer->z + column);
+    REAL *out = BUFFER(work, layer->a + column), *slopes_out = BUFFER(work, layer->slope + column);
+    for (ptrdiff_t i = 0; i < n_rows; i++, z += row, out += unit_row, slopes_out += unit_row) {
+        const ptrdiff_t place = i * unit_row + column;
+        if (drops) T(draw_mask)(layer, key, i, column, vectors * LANES, mask);
         for (int v = 0; v < vectors; v++) {
             const VEC sum = T(load)(z + v * LANES) + intercept[v];
             VEC slope, a, kept = T(splat)((REAL)1);
@@ -509,12 +497,12 @@ INLINE void T(activate_rows)(const net_team *team, const net_layer *layer, const
             } else {
                 a = T(activation)(kind, sum, number, share[v], &slope);
             }
-            if (layer->drops) kept = T(load)(mask + v * LANES);
+            if (drops) kept = T(load)(mask + v * LANES);
             if (kind == PRELU)
                 T(store)(BUFFER(work, layer->extra + place + v * LANES),
                          T(smaller)(sum, T(splat)((REAL)0)) * kept);
-            T(store)(BUFFER(work, layer->a + place + v * LANES), a * kept);
-            T(store)(BUFFER(work, layer->slope + place + v * LANES), slope * kept);
+            T(store)(out + v * LANES, a * kept);
+            T(store)(slopes_out + v * LANES, slope * kept);
         }
     }
 }
@@ -742,6 +730,9 @@ INLINE void T(step_by)(const net_team *team, const T(scene) *s, ptrdiff_t at, co
     const VEC l2 = T(splat)(s->l2), inertia = T(splat)(s->inertia);
     const VEC keep = T(splat)(s->keep), add = T(splat)(s->add);
     const VEC keep_square = T(splat)(s->keep_square), add_square = T(splat)(s->add_square);
+    const VEC grow = T(splat)(s->grow), grow_squares = T(splat)(s->grow_squares);
+    const VEC left = T(splat)((REAL)1 - s->rate * s->decay), l1 = T(splat)(s->l1);
+    const int absolute = penalized && s->l1 > 0;
     for (ptrdiff_t i = 0; i < n * LANES; i += LANES) {
         VEC x = T(load)(w + i), g = T(load)(gradient + i) * factor, scale = rate;
         if (penalized) g += l2 * x;
@@ -759,16 +750,16 @@ INLINE void T(step_by)(const net_team *team, const T(scene) *s, ptrdiff_t at, co
             scale = rate / (T(root)(square) + epsilon);
             x -= scale * g;
         } else {
-            if (rule == RULE_ADAMW && penalized) x *= T(splat)((REAL)1 - s->rate * s->decay);
+            if (rule == RULE_ADAMW && penalized) x *= left;
             const VEC mean = keep * T(load)(first + i) + add * g;
             const VEC square = keep_square * T(load)(second + i) + add_square * g * g;
             T(store)(first + i, mean);
             T(store)(second + i, square);
-            scale = rate / (T(root)(square * T(splat)(s->grow_squares)) + epsilon);
-            x -= scale * (mean * T(splat)(s->grow));
+            scale = rate / (T(root)(square * grow_squares) + epsilon);
+            x -= scale * (mean * grow);
         }
-        if (penalized && s->l1 > 0) {
-            const VEC threshold = scale * T(splat)(s->l1);
+        if (absolute) {
+            const VEC threshold = scale * l1;
             x -= T(larger)(-threshold, T(smaller)(x, threshold));
         }
         T(store)(w + i, x);
@@ -836,9 +827,9 @@ static void T(update_vectors)(const net_team *team, const T(scene) *s, int numbe
             REAL sums[LANES];
             VEC sum = T(splat)((REAL)0);
             /* With batch norm the gradients by sums have been through it; those before lie in z. */
-            const ptrdiff_t from = layer->batch_norm ? layer->z : layer->delta;
-            for (ptrdiff_t i = 0; i < s->n_rows; i++)
-                sum += T(load)(BUFFER(work, from + i * layer->row + column));
+            const REAL *from = BUFFER(work, (layer->batch_norm ? layer->z : layer->delta) + column);
+            const ptrdiff_t stride = layer->row;
+            for (ptrdiff_t i = 0; i < s->n_rows; i++) sum += T(load)(from + i * stride);
             T(store)(sums, sum);
             T(use_gradient)(team, s, layer->at[INTERCEPT] + column, sums, 1, 0, part);
             if (layer->batch_norm) {
@@ -867,7 +858,14 @@ static void T(backward_panel)(const net_team *team, const net_layer *layer, ptrd
                               const T(scene) *s) {
     const int vectors = T(vectors_of)(layer, panel);
     const ptrdiff_t column = panel * PANEL;
-    for (ptrdiff_t i = 0; i < s->n_rows; i++)
+    if (layer->activation != MAXOUT && layer->activation != PRELU) {
+        const ptrdiff_t row = layer->row, unit_row = layer->unit_row;
+        const REAL *z = BUFFER(work, layer->z + column), *slope = BUFFER(work, layer->slope + column);
+        REAL *delta = BUFFER(work, layer->delta + column);
+        for (ptrdiff_t i = 0; i < s->n_rows; i++, z += row, slope += unit_row, delta += row)
+            for (int v = 0; v < vectors; v++)
+                T(store)(delta + v * LANES, T(load)(z + v * LANES) * T(load)(slope + v * LANES));
+    } else for (ptrdiff_t i = 0; i < s->n_rows; i++)
         for (int v = 0; v < vectors; v++) {
             const ptrdiff_t place = i * layer->unit_row + column + v * LANES;
             REAL *z = BUFFER(work, layer->z + i * layer->row + column + v * LANES);

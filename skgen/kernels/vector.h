@@ -51,6 +51,44 @@ typedef int32_t int32_vector, int32_loose;
 typedef int64_t int64_vector, int64_loose;
 #endif
 
+/* Largest, smallest and root of the lanes are one instruction, which compilers do not always find in a
+ * loop over lanes. As in C, a > b ? a : b is b where one of them is NaN. */
+#if defined(__GNUC__) && !defined(SKGEN_PLAIN) && defined(__x86_64__)
+#  include <immintrin.h>
+#  define LANE_OPERATIONS
+#  if VECTOR_BYTES == 64
+#    define LANES_OF(operation, suffix) _mm512_##operation##_##suffix
+typedef __m512 float_lanes;
+typedef __m512d double_lanes;
+#  elif VECTOR_BYTES == 32
+#    define LANES_OF(operation, suffix) _mm256_##operation##_##suffix
+typedef __m256 float_lanes;
+typedef __m256d double_lanes;
+#  else
+#    define LANES_OF(operation, suffix) _mm_##operation##_##suffix
+typedef __m128 float_lanes;
+typedef __m128d double_lanes;
+#  endif
+INLINE float_vector max_float(float_vector a, float_vector b) {
+    return (float_vector)LANES_OF(max, ps)((float_lanes)a, (float_lanes)b);
+}
+INLINE double_vector max_double(double_vector a, double_vector b) {
+    return (double_vector)LANES_OF(max, pd)((double_lanes)a, (double_lanes)b);
+}
+INLINE float_vector min_float(float_vector a, float_vector b) {
+    return (float_vector)LANES_OF(min, ps)((float_lanes)a, (float_lanes)b);
+}
+INLINE double_vector min_double(double_vector a, double_vector b) {
+    return (double_vector)LANES_OF(min, pd)((double_lanes)a, (double_lanes)b);
+}
+INLINE float_vector sqrt_float(float_vector a) {
+    return (float_vector)LANES_OF(sqrt, ps)((float_lanes)a);
+}
+INLINE double_vector sqrt_double(double_vector a) {
+    return (double_vector)LANES_OF(sqrt, pd)((double_lanes)a);
+}
+#endif
+
 #define JOIN2(a, b) a##_##b
 #define JOIN(a, b) JOIN2(a, b)
 

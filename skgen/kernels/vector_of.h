@@ -48,6 +48,7 @@ INLINE VEC T(choose)(IVEC mask, VEC a, VEC b) { return mask ? a : b; }
 INLINE IVEC T(choose_int)(IVEC mask, IVEC a, IVEC b) { return mask ? a : b; }
 INLINE VEC T(larger)(VEC a, VEC b) { return a > b ? a : b; }
 INLINE VEC T(smaller)(VEC a, VEC b) { return a < b ? a : b; }
+INLINE VEC T(root)(VEC a) { return (REAL)sqrt((double)a); }
 INLINE REAL T(sum_lanes)(VEC v) { return v; }
 INLINE REAL T(largest_lane)(VEC v) { return v; }
 INLINE VEC T(from_bits)(IVEC i) { VEC v; memcpy(&v, &i, sizeof v); return v; }
@@ -69,16 +70,19 @@ INLINE VEC T(choose)(IVEC mask, VEC a, VEC b) {
     return (VEC)((mask & (IVEC)a) | (~mask & (IVEC)b));
 }
 INLINE IVEC T(choose_int)(IVEC mask, IVEC a, IVEC b) { return (mask & a) | (~mask & b); }
-INLINE VEC T(larger)(VEC a, VEC b) {
+#  ifdef LANE_OPERATIONS
+INLINE VEC T(larger)(VEC a, VEC b) { return T(max)(a, b); }
+INLINE VEC T(smaller)(VEC a, VEC b) { return T(min)(a, b); }
+INLINE VEC T(root)(VEC a) { return T(sqrt)(a); }
+#  else
+INLINE VEC T(larger)(VEC a, VEC b) { return T(choose)(T(above)(a, b), a, b); }
+INLINE VEC T(smaller)(VEC a, VEC b) { return T(choose)(T(above)(b, a), a, b); }
+INLINE VEC T(root)(VEC a) {
     VEC r;
-    for (int i = 0; i < LANES; i++) r[i] = a[i] > b[i] ? a[i] : b[i];
+    for (int i = 0; i < LANES; i++) r[i] = (REAL)sqrt((double)a[i]);
     return r;
 }
-INLINE VEC T(smaller)(VEC a, VEC b) {
-    VEC r;
-    for (int i = 0; i < LANES; i++) r[i] = a[i] < b[i] ? a[i] : b[i];
-    return r;
-}
+#  endif
 INLINE REAL T(sum_lanes)(VEC v) {
     REAL s[LANES];
     T(store)(s, v);
