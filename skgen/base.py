@@ -308,6 +308,8 @@ def admit_partly_labeled(
     n_threads=1,
     row_work=None,
     check_finite=True,
+    accept_sparse=False,
+    signed=True,
 ):
     """Validate X, labels of some of its rows, and weights; return `Rows`, classes and codes.
 
@@ -321,9 +323,9 @@ def admit_partly_labeled(
     """
     if y is None:
         # scikit-learn's message for a missing y.
-        _validated(estimator, X, None, True, False, 1, False)
-    X = _validated(estimator, X, None, reset, False, 1, check_finite, labels=())
-    labels, unlabeled = check_partial_labels(y, classes)
+        _validated(estimator, X, None, True, accept_sparse, 1, False)
+    X = _validated(estimator, X, None, reset, accept_sparse, 1, check_finite, labels=())
+    labels, unlabeled = check_partial_labels(y, classes, signed)
     check_consistent_length(X, labels)
     if unlabeled.all() and classes is None:
         raise ValueError(

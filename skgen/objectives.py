@@ -111,6 +111,10 @@ class LinearObjective:
         squared, slope = self.penalty.squared(w)
         return value + squared, gradient + slope
 
+    def mean_loss(self, w, rows):
+        """The mean loss without the penalty."""
+        return self._sum(w, rows, False).value / rows.weight_sum
+
     def value_gradient_hessian(self, w, rows):
         """The smooth part of J, its gradient (p,) and Hessian (p, p)."""
         total = self._sum(w, rows, True)

@@ -627,6 +627,30 @@ static double T(categorical)(const REAL *raw, ptrdiff_t n, ptrdiff_t own, REAL *
     return loss;
 }
 
+/* Entropy of the shares of the classes; slopes by raw, not yet weighted. */
+static double T(entropy)(const REAL *raw, ptrdiff_t n, REAL *slope) {
+    double highest = raw[0], sum = 0.0, entropy = 0.0;
+    for (ptrdiff_t k = 1; k < n; k++) highest = raw[k] > highest ? raw[k] : highest;
+    for (ptrdiff_t k = 0; k < n; k++) sum += exp((double)raw[k] - highest);
+    const double log_sum = log(sum);
+    for (ptrdiff_t k = 0; k < n; k++) {
+        const double log_share = (double)raw[k] - highest - log_sum;
+        entropy -= exp(log_share) * log_share;
+    }
+    for (ptrdiff_t k = 0; k < n; k++) {
+        const double log_share = (double)raw[k] - highest - log_sum;
+        slope[k] = (REAL)(-exp(log_share) * (log_share + entropy));
+    }
+    return entropy;
+}
+
+/* The same of two classes. */
+static double T(entropy_of_two)(double raw, double *slope) {
+    const double size = fabs(raw), e = exp(-size), other = e / (1.0 + e);
+    *slope = -raw * other * (1.0 - other);
+    return log1p(e) + size * other;
+}
+
 /* Of one number, and its slope. */
 static double T(cell_loss)(int kind, double number, double raw, double y, double *slope) {
     const double error = raw - y;
@@ -663,7 +687,12 @@ static double T(head_loss)(const net_head *head, const REAL *raw, const REAL *ta
     if (head->kind == CATEGORICAL) {
         const int known = target[0] >= 0;
         if (known) loss = T(categorical)(raw, head->n_raw, (ptrdiff_t)target[0], slope);
-        for (ptrdiff_t k = 0; k < head->n_raw; k++) slope[k] = known ? slope[k] * (REAL)share : (REAL)0;
+        else if (head->number > 0.0) {
+            loss = head->number * T(entropy)(raw, head->n_raw, slope);
+            share *= head->number;
+        } else share = 0.0;
+        for (ptrdiff_t k = 0; k < head->n_raw; k++)
+            slope[k] = share == 0.0 ? (REAL)0 : slope[k] * (REAL)share;
         return loss;
     }
     const ptrdiff_t n = head->kind == GAUSSIAN ? head->n_raw / 2 : head->n_raw;
@@ -677,6 +706,9 @@ static double T(head_loss)(const net_head *head, const REAL *raw, const REAL *ta
             loss += 0.5 * (1.8378770664093454836 + v + error * scaled);
         } else if (y == y) {
             loss += T(cell_loss)(head->kind, head->number, raw[k], y, &by_raw);
+        } else if (head->kind == BINARY && head->number > 0.0) {
+            loss += head->number * T(entropy_of_two)(raw[k], &by_raw);
+            by_raw *= head->number;
         }
         slope[k] = (REAL)(by_raw * share);
         if (head->kind == GAUSSIAN) slope[n + k] = (REAL)(by_variance * share);

@@ -417,16 +417,10 @@ class SoftmaxRegression(LinearClassifier, Estimator):
 
     def _fit_by_passes(self, rows, classes, start, run):
         """The optimum, by the solver that suits the shape."""
-        T, strength = self.temperature, penalty_strength(self.C, rows.weight_sum)
+        T = self.temperature
         columns = column_moments(rows)
         require_finite(self, rows.X, columns.finite)
-        problem = LinearProblem(
-            SoftmaxLoss(),
-            len(classes),
-            self.fit_intercept,
-            l2=strength * (1.0 - self.l1_ratio) * T * T,
-            l1=strength * self.l1_ratio * T,
-        )
+        problem = self._problem(len(classes), rows.weight_sum)
         fit = LinearFit(problem, rows, columns)
 
         def fitted(w):
@@ -448,6 +442,17 @@ class SoftmaxRegression(LinearClassifier, Estimator):
             warn_convergence(NO_OPTIMUM)
         else:
             self._warn_unconverged("Increase max_iter or tol.")
+
+    def _problem(self, n_classes, weight):
+        """What is minimized, over scores divided by the temperature."""
+        T, strength = self.temperature, penalty_strength(self.C, weight)
+        return LinearProblem(
+            SoftmaxLoss(),
+            n_classes,
+            self.fit_intercept,
+            l2=strength * (1.0 - self.l1_ratio) * T * T,
+            l1=strength * self.l1_ratio * T,
+        )
 
     def _fit_by_batches(self, rows, held_out, classes, start, random_state, run):
         """`max_iter` epochs of minibatches, or fewer."""

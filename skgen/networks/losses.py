@@ -18,9 +18,10 @@ A loss is any object with
 - ``predict(raw)``: what the network answers.
 
 `target` is a float array (n, m); a class is its number in one column. A negative class and a NaN
-mean that nothing is known, and cost nothing. `code` and `number` are how the kernel knows a loss;
-one without a `code` is summed in NumPy. Bishop (2006), section 5.2; Huber (1964); Koenker and
-Bassett (1978); Nix and Weigend (1994).
+mean that nothing is known, and cost nothing; Categorical(number) and Binary(number) charge `number`
+times the entropy of their answer for them (Grandvalet and Bengio 2005). `code` and `number` are how
+the kernel knows a loss; one without a `code` is summed in NumPy. Bishop (2006), section 5.2; Huber
+(1964); Koenker and Bassett (1978); Nix and Weigend (1994).
 """
 
 from dataclasses import dataclass
@@ -38,10 +39,12 @@ def total(values, weight):
     return float(weight @ values.sum(axis=1, dtype=np.float64))
 
 
+@dataclass(frozen=True)
 class Categorical:
     """Negative log-likelihood of one of several classes."""
 
-    code, number = 0, 0.0
+    number: float = 0.0
+    code = 0
     activation = "softmax"
 
     def n_outputs(self, n_targets):
@@ -50,15 +53,22 @@ class Categorical:
     def value_and_gradient(self, raw, target, weight):
         number = target[:, 0].astype(np.intp)
         known = number >= 0
-        weight = np.where(known, weight, 0.0)
         rows, number = np.arange(len(raw)), np.where(known, number, 0)
         lowered = raw - raw.max(axis=1, keepdims=True)
         share = np.exp(lowered)
         sums = share.sum(axis=1, keepdims=True)
         share /= sums
         loss = np.log(sums[:, 0], dtype=np.float64) - lowered[rows, number]
-        share[rows, number] -= 1.0
-        return float(weight @ loss), share * weight[:, None].astype(raw.dtype)
+        slope = share.copy()
+        slope[rows, number] -= 1.0
+        if self.number:
+            logs = lowered - np.log(sums)
+            entropy = -(share * logs).sum(axis=1, keepdims=True)
+            loss = np.where(known, loss, self.number * entropy[:, 0])
+            slope = np.where(known[:, None], slope, -self.number * share * (logs + entropy))
+        else:
+            weight = np.where(known, weight, 0.0)
+        return float(weight @ loss), (slope * weight[:, None]).astype(raw.dtype)
 
     def predict(self, raw):
         share = np.array(raw, order="C")
@@ -89,11 +99,23 @@ class ByCell:
         return raw
 
 
+@dataclass(frozen=True)
 class Binary(ByCell):
     """Cross-entropy of labels that are on or off, or of chances in [0, 1], one output each."""
 
+    number: float = 0.0
     code = 1
     activation = "logistic"
+
+    def value_and_gradient(self, raw, target, weight):
+        value, slope = super().value_and_gradient(raw, target, weight)
+        if not self.number:
+            return value, slope
+        unknown, size = np.isnan(target), np.abs(raw)
+        entropy = np.where(unknown, np.log1p(np.exp(-size)) + size * expit(-size), 0.0)
+        flat = np.where(unknown, -raw * expit(raw) * expit(-raw), 0.0)
+        slope += (self.number * flat * weight[:, None]).astype(raw.dtype)
+        return value + self.number * total(entropy, weight), slope
 
     def cells(self, raw, target):
         beyond = np.where(raw > 0.0, (1.0 - target) * raw, -target * raw)
@@ -249,7 +271,7 @@ def loss_of(description):
     if not isinstance(description[0], tuple):
         code, number = description
         kind = LOSSES[code]
-        return kind(number) if kind in (Huber, Quantile) else kind()
+        return kind(number) if kind in (Categorical, Binary, Huber, Quantile) else kind()
     heads = []
     for code, number, *places, weight in description:
         outputs, targets = slice(*places[:2]), slice(*places[2:])

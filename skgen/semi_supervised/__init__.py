@@ -1,7 +1,9 @@
 """Classifiers that learn from rows with and without labels."""
 
+from skgen.semi_supervised.entropy_regularized import EntropyRegularizedClassifier
 from skgen.semi_supervised.self_training import SelfTrainingClassifier
 
 __all__ = [
+    "EntropyRegularizedClassifier",
     "SelfTrainingClassifier",
 ]

@@ -287,9 +287,7 @@ class SelfTrainingClassifier(MetaEstimatorMixin, ClassifierMixin, Estimator):
             if not n_added:
                 return "no_change"
             if self.verbose:
-                announce(
-                    "End of iteration %d, added %d new labels.", progress.n_rounds, n_added
-                )
+                announce("End of iteration %d, added %d new labels.", progress.n_rounds, n_added)
             mark = progress.fingerprint()
             if mark in seen:
                 return "cycle"
@@ -419,7 +417,7 @@ class SelfTrainingClassifier(MetaEstimatorMixin, ClassifierMixin, Estimator):
         routing : MetadataRouter
         """
         methods = ("predict", "predict_proba", "predict_log_proba", "decision_function", "score")
-        mapping = MethodMapping().add(caller="fit", callee="fit").add(caller="fit", callee="score")
+        mapping = MethodMapping().add(caller="fit", callee="fit")
         for method in methods:
             mapping.add(caller=method, callee=method)
         return MetadataRouter(owner=self).add(estimator=self.estimator, method_mapping=mapping)

@@ -29,7 +29,9 @@ from skgen.solvers.update_rules import RULES, named
 
 LOSSES = {
     "categorical": Categorical(),
+    "entropy": Categorical(0.7),
     "binary": Binary(),
+    "entropy of two": Binary(0.3),
     "squared": Squared(),
     "absolute": Absolute(),
     "huber": Huber(0.7),
@@ -49,10 +51,12 @@ OPTIONS = {
 
 
 def targets(loss, rng, n):
-    if loss == "categorical":
+    if loss in ("categorical", "entropy"):
         return rng.integers(-1, 3, (n, 1)).astype(float)
-    if loss == "binary":
-        return rng.integers(0, 2, (n, 3)).astype(float)
+    if loss in ("binary", "entropy of two"):
+        y = rng.integers(0, 2, (n, 3)).astype(float)
+        y[::3, 1] = np.nan
+        return y
     if loss == "tasks":
         parts = rng.integers(0, 3, n), rng.normal(size=n), rng.integers(0, 2, n)
         return np.column_stack(parts).astype(float)
