@@ -2,8 +2,8 @@
 
     H_i = -sum_k p_ik log p_ik,    dH_i / draw_ik = -p_ik (log p_ik + H_i)
 
-for probabilities p = softmax(raw), or p = (1 - s, s), s = 1 / (1 + e^-raw), for two classes with one
-raw score. A mean over rows may be kept near given shares, by the divergence
+for probabilities p = softmax(raw), or p = (1 - s, s), s = 1 / (1 + e^-raw), for two classes with
+one raw score. A mean over rows may be kept near given shares, by the divergence
 
     KL = sum_k q_k log(q_k / m_k),   m = mean of p over the rows without a label
 

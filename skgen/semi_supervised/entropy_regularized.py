@@ -75,8 +75,8 @@ class EntropyRegularizedClassifier(MetaEstimatorMixin, ClassifierMixin, Estimato
         What a nat of entropy of a row costs, in nats of log-likelihood. 0 is the fit of the labeled
         rows, and so are the first steps; towards infinity it is self-training with hard labels.
     n_stages : int, default=5
-        Weights ``entropy_weight * s / n_stages`` are used one after the other, s = 1, 2, ...; 1 goes
-        to the full weight at once.
+        Weights ``entropy_weight * s / n_stages`` are used one after the other, s = 1, 2, ...; 1
+        goes to the full weight at once.
     balance_weight : float, default=0.0
         Cost, times the weight of the rows without a label, of the Kullback-Leibler divergence of
         their mean probabilities from `class_shares`: keeps all of them from ending in one class.
@@ -167,7 +167,8 @@ class EntropyRegularizedClassifier(MetaEstimatorMixin, ClassifierMixin, Estimato
         X : array or CSR of shape (n, d)
         y : array-like of shape (n,)
             Classes; a row without label is -1 among integers, NaN among floats, None, NaN,
-            pandas.NA or -1 among objects and strings. Integers that are all -1 or 1 are two classes.
+            pandas.NA or -1 among objects and strings. Integers that are all -1 or 1 are two
+            classes.
         sample_weight : array of shape (n,), default=None
             Weight 2 means the same as the row twice.
 

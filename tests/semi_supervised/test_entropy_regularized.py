@@ -62,7 +62,7 @@ def test_gradient_of_the_objective(two, balance):
     fit = LinearFit(problem, rows, column_moments(rows))
     objective = PartlyLabeledObjective(fit.objective, 0.6, balance, np.full(k, 1.0 / k))
     w = np.random.default_rng(2).normal(size=fit.objective.n_parameters)
-    value, gradient = objective.value_and_gradient(w, fit.rows)
+    _, gradient = objective.value_and_gradient(w, fit.rows)
     for direction in np.eye(len(w)):
         ahead = objective.value_and_gradient(w + 1e-5 * direction, fit.rows)[0]
         behind = objective.value_and_gradient(w - 1e-5 * direction, fit.rows)[0]

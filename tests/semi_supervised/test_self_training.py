@@ -126,7 +126,7 @@ def test_soft_labels_are_weighted_copies():
     model = SelfTrainingClassifier(Nearest(), soft_labels=True, threshold=0.98, max_iter=1)
     weight = np.arange(1.0, 8.0)
     model.set_params(unlabeled_weight=0.5).fit(X_LINE, Y_LINE, sample_weight=weight)
-    X, y, weights, _ = model.estimator_.seen_[-1]
+    X, _, weights, _ = model.estimator_.seen_[-1]
     first = model.estimator_.seen_[0]
     np.testing.assert_array_equal(first[2], [1.0, 7.0])
     # Two labeled rows, four rows once per class.
