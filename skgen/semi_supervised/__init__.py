@@ -1,9 +1,12 @@
 """Classifiers that learn from rows with and without labels."""
 
 from skgen.semi_supervised.entropy_regularized import EntropyRegularizedClassifier
+from skgen.semi_supervised.label_propagation import LabelPropagation, LabelSpreading
 from skgen.semi_supervised.self_training import SelfTrainingClassifier
 
 __all__ = [
     "EntropyRegularizedClassifier",
+    "LabelPropagation",
+    "LabelSpreading",
     "SelfTrainingClassifier",
 ]

@@ -24,6 +24,7 @@ MODULES = {
     "sklearn.linear_model.tests.test_perceptron": "linear_model",
     "sklearn.linear_model.tests.test_sgd": "linear_model",
     "sklearn.neural_network.tests.test_mlp": "neural_network",
+    "sklearn.semi_supervised.tests.test_label_propagation": "semi_supervised",
     "sklearn.semi_supervised.tests.test_self_training": "semi_supervised",
 }
 # Our Perceptron stands in for SGDClassifier here, in the tests that hold for the perceptron loss.
