@@ -11,6 +11,7 @@ _SUBPACKAGES = (
     "kernels",
     "linear_model",
     "mixture",
+    "model_selection",
     "neural_network",
     "semi_supervised",
 )

@@ -3,8 +3,8 @@
     rbf                     W_ij = exp(-gamma |x_i - x_j|^2), all pairs
     knn                     1 where i is among the k nearest of j or j among those of i
     radius                  1 where |x_i - x_j| <= radius
-    self_tuning             exp(-|x_i - x_j|^2 / (s_i s_j)) along the edges of knn, s_i the distance of
-                            the k-th neighbor of i
+    self_tuning             exp(-|x_i - x_j|^2 / (s_i s_j)) along the edges of knn, s_i the distance
+                            of the k-th neighbor of i
     precomputed             W is given
     precomputed_distances   exp(-gamma d_ij^2) along the edges of a sparse matrix of distances
 
@@ -41,8 +41,10 @@ class Graph:
         self.n_neighbors, self.n_jobs = n_neighbors, n_jobs
 
     def build(self, X):
-        """Affinities (n, n) of different rows, an array or CSR, symmetric, with zeros on the diagonal;
-        those of a row to a copy of it (n,); and what `to` needs."""
+        """Affinities (n, n), those of rows to copies of themselves (n,), and what `to` needs.
+
+        Affinities are a symmetric array or CSR with zeros on the diagonal.
+        """
         ones = np.ones(X.shape[0])
         if self.kernel in GIVEN and X.shape[0] != X.shape[1]:
             raise ValueError(f"a precomputed graph must be square, got X of shape {X.shape}")

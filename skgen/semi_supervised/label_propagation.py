@@ -38,8 +38,7 @@ from skgen.solvers.conjugate_gradients import LinearSolution, conjugate_gradient
 FACTORED_UNKNOWNS = 2000
 # Rounding of a residual.
 LEAST_RESIDUAL = 1e-14
-# Residuals go down to this share of `tol`: changes from pass to pass, which it once meant, are smaller
-# than errors.
+# Residuals go down to this share of `tol`, which scikit-learn compares with the changes of a pass.
 SHARE_OF_TOL = 1e-3
 
 

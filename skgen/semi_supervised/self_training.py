@@ -11,7 +11,6 @@ import warnings
 from numbers import Integral, Real
 
 import numpy as np
-from scipy import sparse
 from sklearn import get_config
 from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone, is_regressor
 from sklearn.calibration import CalibratedClassifierCV
@@ -40,6 +39,7 @@ from skgen.base import (
     frames_inside,
 )
 from skgen.labels import encode_labels
+from skgen.rows import take_rows
 
 # Estimators that minimize the cross-entropy of their own probabilities.
 OWN_CROSS_ENTROPY = ("LogisticRegression", "SoftmaxRegression", "MLPClassifier")
@@ -526,7 +526,11 @@ class Learner:
             metadata["sample_weight"] = factors * metadata.get("sample_weight", 1.0)
         if self.owner.calibration is not None:
             self.estimator = self.calibrated(progress.counts)
-        X = self.X if len(rows) == len(progress.codes) and factors is None else take(self.X, rows)
+        X = (
+            self.X
+            if len(rows) == len(progress.codes) and factors is None
+            else take_rows(self.X, rows)
+        )
         self.estimator.fit(X, progress.classes[labels], **metadata)
         if self.learned is None and self.warm_start is not None:
             self.estimator.set_params(warm_start=True)
@@ -546,7 +550,7 @@ class Learner:
 
     def shares(self, rows):
         """Probabilities of the classes for some rows."""
-        return np.asarray(self.estimator.predict_proba(take(self.X, rows)))
+        return np.asarray(self.estimator.predict_proba(take_rows(self.X, rows)))
 
     def finished(self):
         if self.warm_start is not None:
@@ -592,10 +596,3 @@ def admit_any(estimator, X, reset=True):
     return validate_data(
         estimator, X, reset=reset, accept_sparse="csr", ensure_all_finite=False, dtype=None
     )
-
-
-def take(X, rows):
-    """Rows of an array, a data frame or CSR."""
-    if hasattr(X, "iloc"):
-        return X.iloc[rows]
-    return X[rows] if sparse.issparse(X) else X.take(rows, axis=0)
