@@ -3,10 +3,12 @@
 from skgen.semi_supervised.entropy_regularized import EntropyRegularizedClassifier
 from skgen.semi_supervised.label_propagation import LabelPropagation, LabelSpreading
 from skgen.semi_supervised.self_training import SelfTrainingClassifier
+from skgen.semi_supervised.transductive_svc import TransductiveSVC
 
 __all__ = [
     "EntropyRegularizedClassifier",
     "LabelPropagation",
     "LabelSpreading",
     "SelfTrainingClassifier",
+    "TransductiveSVC",
 ]

@@ -257,15 +257,15 @@ def test_whether_unlabeled_rows_help():
     np.testing.assert_allclose(result.interval, [gains.mean() - half, gains.mean() + half])
     # A wrong model is hurt: classes are not the clusters.
     X = np.repeat([[-1.0], [1.0]], 300, axis=0) + generator.normal(size=(600, 3))
-    X[:, 0] = np.where(generator.random(600) < 0.5, 30.0, -30.0) + generator.normal(size=600)
-    worse = is_unlabeled_data_helping(
-        GaussianMixtureClassifier(covariance_type="spherical"),
-        X,
-        some,
-        scoring="accuracy",
-    )
-    assert worse.gain < 0.0
-    assert worse.scoring == "accuracy"
+    X[:, 0] = np.where(generator.random(600) < 0.5, 6.0, -6.0) + generator.normal(size=600)
+    some = hide_labels(y, per_class=30, random_state=0)
+    wrong = GaussianMixtureClassifier(covariance_type="spherical")
+    worse = is_unlabeled_data_helping(wrong, X, some)
+    assert worse.helps is False
+    assert "hurt" in str(worse)
+    right = is_unlabeled_data_helping(wrong, X, some, scoring="accuracy")
+    assert right.scoring == "accuracy"
+    assert right.helps is None
 
 
 def test_bad_comparisons_are_named():
