@@ -7,7 +7,15 @@ import pytest
 
 from tests.children import run
 
-PACKAGES = ["mixture", "cluster", "decomposition", "linear_model", "neural_network"]
+PACKAGES = [
+    "mixture",
+    "cluster",
+    "decomposition",
+    "linear_model",
+    "model_selection",
+    "neural_network",
+    "semi_supervised",
+]
 LOADED = """
 import json, sys, time
 import {first}

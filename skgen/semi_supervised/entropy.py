@@ -42,11 +42,11 @@ def shares_of(raw):
 
 
 def pulled(raw, pull):
-    """Gradient of sum_k pull_k p_ik by raw."""
+    """Gradient of sum_k pull_k p_ik by raw; `pull` is one of all rows (K,) or of each (n, K)."""
     share = shares_of(raw)
     if raw.shape[1] == 1:
-        return (share[:, 0] * share[:, 1] * (pull[1] - pull[0]))[:, None]
-    return share * (pull - share @ pull[:, None])
+        return (share[:, 0] * share[:, 1] * (pull[..., 1] - pull[..., 0]))[:, None]
+    return share * (pull - (share * pull).sum(axis=1, keepdims=True))
 
 
 def divergence(wanted, mean):

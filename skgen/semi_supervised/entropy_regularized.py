@@ -353,18 +353,14 @@ class LinearStages:
         weight = weighted_classes(base, rows, classes, codes)
         rows = Rows(rows.X, weight, codes, n_threads=rows.n_threads)
         self.T, self.dtype = getattr(base, "temperature", 1.0), supervised.coef_.dtype
-        self.fit = LinearFit(self.problem(rows.weight_sum), rows, column_moments(rows))
+        self.fit = LinearFit(
+            linear_problem(base, len(classes), rows.weight_sum), rows, column_moments(rows)
+        )
         self.w = self.fit.start(supervised.coef_ / self.T, supervised.intercept_ / self.T)
         self.rows = self.fit.rows
         known = np.flatnonzero(codes >= 0)
         own = None if self.rows.weight is None else self.rows.weight[known]
         self.labeled = Rows(self.rows.take(known), own, codes[known], n_threads=rows.n_threads)
-
-    def problem(self, weight):
-        n_classes = len(self.classes)
-        if isinstance(self.base, SoftmaxRegression):
-            return self.base._problem(n_classes, weight)
-        return self.base._problem(*self.base._checked_penalty(), n_classes, weight)
 
     def descend(self, entropy_weight, last, story):
         """Minimize from the last parameters; earlier stages need not be exact."""
@@ -396,6 +392,13 @@ class LinearStages:
         coef, intercept = self.fit.parameters(self.T * self.w, self.dtype)
         estimator.coef_, estimator.intercept_ = coef, intercept
         return estimator
+
+
+def linear_problem(base, n_classes, weight):
+    """What a logistic or softmax regression minimizes over rows of so much weight."""
+    if isinstance(base, SoftmaxRegression):
+        return base._problem(n_classes, weight)
+    return base._problem(*base._checked_penalty(), n_classes, weight)
 
 
 class Watched(DescentMonitor):
