@@ -20,7 +20,7 @@ from skgen.base import check_partial_labels
 
 
 class PartlyLabeledSplitter:
-    """What the splitters share; `labeled_splitter` splits the labeled rows."""
+    """What the splitters share; `_labeled_splitter` splits the labeled rows."""
 
     def split(self, X, y, groups=None):
         """Yield row numbers of a training and a test set.
@@ -47,7 +47,7 @@ class PartlyLabeledSplitter:
                 " made of labeled rows"
             )
         free = np.flatnonzero(unlabeled)
-        splitter = self.labeled_splitter()
+        splitter = self._labeled_splitter()
         for training, test in splitter.split(np.zeros(len(labeled)), labels[labeled]):
             yield np.sort(np.concatenate([labeled[training], free])), labeled[test]
 
@@ -63,7 +63,7 @@ class PartlyLabeledSplitter:
         -------
         n_splits : int
         """
-        return self.labeled_splitter().get_n_splits()
+        return self._labeled_splitter().get_n_splits()
 
     def __repr__(self):
         shown = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
@@ -85,10 +85,9 @@ class PartiallyLabeledKFold(PartlyLabeledSplitter):
     >>> import numpy as np
     >>> from skgen.model_selection import PartiallyLabeledKFold
     >>> y = np.array([0, -1, 1, 1, -1, 0])
-    >>> for training, test in PartiallyLabeledKFold(2).split(y, y):
-    ...     print(training, test)
-    [1 3 4 5] [0 2]
-    [0 1 2 4] [3 5]
+    >>> splits = PartiallyLabeledKFold(2).split(y, y)
+    >>> [(training.tolist(), test.tolist()) for training, test in splits]
+    [([1, 3, 4, 5], [0, 2]), ([0, 1, 2, 4], [3, 5])]
     """
 
     def __init__(self, n_splits=5, *, shuffle=False, random_state=None):
@@ -96,7 +95,7 @@ class PartiallyLabeledKFold(PartlyLabeledSplitter):
         self.shuffle = shuffle
         self.random_state = random_state
 
-    def labeled_splitter(self):
+    def _labeled_splitter(self):
         return KFold(self.n_splits, shuffle=self.shuffle, random_state=self.random_state)
 
 
@@ -116,7 +115,7 @@ class PartiallyLabeledStratifiedKFold(PartlyLabeledSplitter):
         self.shuffle = shuffle
         self.random_state = random_state
 
-    def labeled_splitter(self):
+    def _labeled_splitter(self):
         return StratifiedKFold(self.n_splits, shuffle=self.shuffle, random_state=self.random_state)
 
 
@@ -138,7 +137,7 @@ class PartiallyLabeledShuffleSplit(PartlyLabeledSplitter):
         self.train_size = train_size
         self.random_state = random_state
 
-    def labeled_splitter(self):
+    def _labeled_splitter(self):
         return ShuffleSplit(
             self.n_splits,
             test_size=self.test_size,
@@ -165,7 +164,7 @@ class PartiallyLabeledStratifiedShuffleSplit(PartlyLabeledSplitter):
         self.train_size = train_size
         self.random_state = random_state
 
-    def labeled_splitter(self):
+    def _labeled_splitter(self):
         return StratifiedShuffleSplit(
             self.n_splits,
             test_size=self.test_size,

@@ -40,7 +40,7 @@ from skgen.rows import BLOCK_ELEMENTS, BLOCK_WORK, Rows
 from skgen.solvers.update_rules import RULES
 
 # Scores that differ by a smaller share of themselves are those of equal rows.
-EQUAL = {4: 1e-5, 8: 1e-9}
+EQUAL = {4: 1e-7, 8: 1e-9}
 LOSSES = {"squared_error": Squared, "cross_entropy": Binary}
 
 

@@ -22,7 +22,7 @@ from skgen.base import (
 from skgen.cluster import KMeans
 
 # Where no clusterer is given.
-N_CLUSTERS = 20
+N_CLUSTERS = 10
 
 
 def knows_new_rows(self):
@@ -46,7 +46,7 @@ class ClusterThenLabel(MetaEstimatorMixin, ClassifierMixin, Estimator):
     Parameters
     ----------
     estimator : clusterer or mixture, default=None
-        With `predict_proba`, `labels_` or `predict`; None means ``KMeans(20, random_state=0)``, of
+        With `predict_proba`, `labels_` or `predict`; None means ``KMeans(10, random_state=0)``, of
         fewer rows as many clusters as rows.
     unlabeled_clusters : {"prior", "unlabeled"}, default="prior"
         What becomes of rows in clusters without a label: the class shares of all labeled rows, with

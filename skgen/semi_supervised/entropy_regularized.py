@@ -123,9 +123,9 @@ class EntropyRegularizedClassifier(MetaEstimatorMixin, ClassifierMixin, Estimato
     --------
     >>> import numpy as np
     >>> from skgen.semi_supervised import EntropyRegularizedClassifier
-    >>> X = np.array([[-2.0], [-1.5], [-1.2], [0.4], [0.8], [1.0], [1.2]])
-    >>> y = np.array([0, -1, -1, 1, -1, -1, -1])
-    >>> model = EntropyRegularizedClassifier().fit(X, y)
+    >>> X = np.array([[-2.0], [-1.5], [-1.2], [1.0], [1.2], [1.6], [2.0]])
+    >>> y = np.array([0, -1, -1, -1, -1, -1, 1])
+    >>> model = EntropyRegularizedClassifier(entropy_weight=0.3).fit(X, y)
     >>> model.transduction_.tolist()
     [0, 0, 0, 1, 1, 1, 1]
     >>> model.entropies_[-1] < model.entropies_[0]

@@ -99,8 +99,8 @@ class LaplacianRegularizedClassifier(MetaEstimatorMixin, ClassifierMixin, Estima
     --------
     >>> import numpy as np
     >>> from skgen.semi_supervised import LaplacianRegularizedClassifier
-    >>> X = np.array([[-2.0], [-1.5], [-1.2], [0.4], [0.8], [1.0], [1.2]])
-    >>> y = np.array([0, -1, -1, 1, -1, -1, -1])
+    >>> X = np.array([[-2.0], [-1.5], [-1.2], [1.0], [1.2], [1.6], [2.0]])
+    >>> y = np.array([0, -1, -1, -1, -1, -1, 1])
     >>> model = LaplacianRegularizedClassifier(gamma=2.0).fit(X, y)
     >>> model.transduction_.tolist()
     [0, 0, 0, 1, 1, 1, 1]

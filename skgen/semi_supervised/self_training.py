@@ -272,7 +272,7 @@ class SelfTrainingClassifier(MetaEstimatorMixin, ClassifierMixin, Estimator):
 
     def _train(self, learner, progress):
         """Rounds of fit, prediction and selection; the word for why they ended."""
-        seen = {progress.fingerprint()}
+        seen = {progress.state()}
         while self.relabel or not progress.all_labeled:
             if progress.n_rounds == self.max_iter:
                 return "max_iter"
@@ -288,7 +288,7 @@ class SelfTrainingClassifier(MetaEstimatorMixin, ClassifierMixin, Estimator):
                 return "no_change"
             if self.verbose:
                 announce("End of iteration %d, added %d new labels.", progress.n_rounds, n_added)
-            mark = progress.fingerprint()
+            mark = progress.state()
             if mark in seen:
                 return "cycle"
             seen.add(mark)
@@ -456,7 +456,7 @@ class Progress:
     def all_labeled(self):
         return bool((self.codes >= 0).all())
 
-    def fingerprint(self):
+    def state(self):
         return self.codes.tobytes()
 
     def candidates(self, relabel):
@@ -509,7 +509,7 @@ class Learner:
 
     def learn(self, progress):
         """Fit the rows that have a label, unless that has just been done."""
-        mark = progress.fingerprint()
+        mark = progress.state()
         if mark == self.learned:
             return
         rows = np.flatnonzero(progress.codes >= 0)

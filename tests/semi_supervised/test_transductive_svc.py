@@ -133,15 +133,15 @@ def test_without_cost_it_is_scikit_learns():
 
 
 def test_many_classes_marks_and_pickles():
-    X, y = load_iris(return_X_y=True)
-    hidden = np.where(np.arange(150) % 10 > 0, -1, y)
+    X, y = (part[::2] for part in load_iris(return_X_y=True))
+    hidden = np.where(np.arange(75) % 5 > 0, -1, y)
     names = np.array(["a", "b", "c"], dtype=object)[y]
     names[hidden < 0] = None
     by_number = TransductiveSVC(gamma=0.5, random_state=0, n_init=2).fit(X, hidden)
     by_name = TransductiveSVC(gamma=0.5, random_state=0, n_init=2).fit(X, names)
     assert by_name.transduction_.tolist() == [["a", "b", "c"][k] for k in by_number.transduction_]
     assert (by_number.transduction_ == y).mean() > 0.9
-    assert by_number.decision_function(X).shape == (150, 3)
+    assert by_number.decision_function(X).shape == (75, 3)
     again = pickle.loads(pickle.dumps(by_number))
     np.testing.assert_array_equal(again.decision_function(X), by_number.decision_function(X))
     thin = TransductiveSVC(gamma=0.5, random_state=0, n_init=2).fit(sparse.csr_matrix(X), hidden)
