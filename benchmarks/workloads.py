@@ -25,6 +25,7 @@ from benchmarks import (
     starts,
     streams,
     unlabeled,
+    unlabeled_methods,
 )
 from benchmarks.contenders import Contender
 from benchmarks.data import (
@@ -541,6 +542,20 @@ CATALOGUE = (
             *(f"unlabeled_weight={weight:g}" for weight in unlabeled.WEIGHTS),
             "draws that gain at 1",
         ),
+    ),
+    FreshWorkload(
+        "ssl-methods",
+        "Ten labels per class: accuracy on the unlabeled rows, method by method",
+        unlabeled_methods.measure_methods,
+        rounds=20,
+        columns=("rows", "method", "draws", "supervised", "all rows", "gain", "gains", "verdict"),
+    ),
+    FreshWorkload(
+        "ssl-costs",
+        "Semi-supervised fits, seconds against those of a peer or of supervised fits",
+        unlabeled_methods.measure_costs,
+        rounds=2,
+        columns=("fit", "skgen", "compared", "ratio", "with what"),
     ),
     FreshWorkload(
         "gmm-starts",

@@ -27,6 +27,7 @@ PICTURES = {
     "small_samples.png": "mixture/plot_small_samples.py",
     "acceleration.png": "mixture/plot_acceleration.py",
     "semi_supervised_digits.png": "mixture/plot_semi_supervised_digits.py",
+    "two_moons.png": "semi_supervised/plot_two_moons.py",
     "old_faithful.png": "mixture/plot_old_faithful.py",
     "bernoulli_mixture.png": "extending/plot_bernoulli_mixture.py",
     "generalized_em.png": "extending/plot_von_mises_mixture.py",
