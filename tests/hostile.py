@@ -720,7 +720,75 @@ ARGUMENTS |= {
     ],
 }
 NETWORKS = {"MLPClassifier", "MLPRegressor", "MLPMultiTask", "Autoencoder"}
-SUPERVISED = {
+_graph_arguments = [
+    argument("kernel", "knn", "radius", "self_tuning", "precomputed", "linear", None, 3),
+    argument("gamma", *NUMBERS),
+    argument("n_neighbors", *NUMBERS, 10**6),
+    argument("radius", *NUMBERS),
+]
+_solver_arguments = [
+    argument("max_iter", *NUMBERS),
+    argument("tol", *NUMBERS),
+    argument("solver", "cg", "direct", "lu", None),
+    argument("unreached", "unlabeled", "zero", None),
+    argument("class_mass_normalization", True, "yes", None),
+]
+ARGUMENTS |= {
+    "SelfTrainingClassifier": [
+        argument("threshold", *NUMBERS),
+        argument("criterion", "k_best", "balanced", "best", None),
+        argument("k_best", *NUMBERS, 10**9),
+        argument("max_iter", *NUMBERS),
+        argument("soft_labels", True, "yes"),
+        argument("relabel", True, 3),
+        argument("unlabeled_weight", *NUMBERS),
+        argument("calibration", "sigmoid", "isotonic", "platt", True),
+        argument("estimator", None, 3, "logistic"),
+    ],
+    "EntropyRegularizedClassifier": [
+        argument("entropy_weight", *NUMBERS),
+        argument("n_stages", *NUMBERS),
+        argument("balance_weight", *NUMBERS),
+        argument("class_shares", [0.5, 0.5], [1.0], [-1.0, 2.0], "equal", [0.2, 0.3, 0.5]),
+        argument("estimator", None, 3, "logistic"),
+    ],
+    "LabelPropagation": _graph_arguments + _solver_arguments,
+    "LabelSpreading": [*_graph_arguments, *_solver_arguments, argument("alpha", *NUMBERS)],
+    "LaplacianRegularizedClassifier": [
+        *_graph_arguments,
+        argument("graph_weight", *NUMBERS),
+        argument("estimator", None, 3, "logistic"),
+    ],
+    "TransductiveSVC": [
+        argument("kernel", "linear", "poly", "precomputed", "sigmoid", None, 3),
+        argument("C", *NUMBERS),
+        argument("C_unlabeled", *NUMBERS),
+        argument("gamma", *NUMBERS, "auto", "wide"),
+        argument("degree", *NUMBERS),
+        argument("coef0", *NUMBERS),
+        argument("class_shares", [0.5, 0.5], [1.0], [-1.0, 2.0], "equal", [0.2, 0.3, 0.5]),
+        argument("n_init", *NUMBERS),
+        argument("exact_rows", 0, 3, -1, 2.5, "all"),
+        argument("class_weight", "balanced", "equal", {0: 2.0}, 3),
+        argument("tol", *NUMBERS),
+        argument("max_iter", *NUMBERS),
+    ],
+    "ClusterThenLabel": [
+        argument("unlabeled_clusters", "unlabeled", "zero", None),
+        argument("smoothing", *NUMBERS),
+        argument("estimator", None, 3, "kmeans"),
+    ],
+}
+SEMI_SUPERVISED = {
+    "ClusterThenLabel",
+    "EntropyRegularizedClassifier",
+    "LabelPropagation",
+    "LabelSpreading",
+    "LaplacianRegularizedClassifier",
+    "SelfTrainingClassifier",
+    "TransductiveSVC",
+}
+SUPERVISED = SEMI_SUPERVISED | {
     "GaussianMixtureClassifier",
     "MLPClassifier",
     "MLPMultiTask",

@@ -76,7 +76,14 @@ def answers(estimator, case):
 
 
 # What is documented to be infinite or NaN: a certificate that was not computed, no margin.
-UNKNOWN = {"attribute objective_gap_", "attribute gradient_norm_", "attribute margin_"}
+# The same of rows that got no label, and of a machine that minimized nothing of ours.
+UNKNOWN = {
+    "attribute objective_gap_",
+    "attribute gradient_norm_",
+    "attribute margin_",
+    "attribute confidence_",
+    "attribute objective_",
+}
 
 
 # What may be minus infinity, the logarithm of 0.

@@ -206,7 +206,8 @@ class EntropyRegularizedClassifier(MetaEstimatorMixin, ClassifierMixin, Estimato
         supervised = fit_labeled(base, rows, classes, codes)
         story = Story()
         estimator = supervised
-        if self.entropy_weight + self.balance_weight > 0.0 and not known.all():
+        counts = ~known if rows.weight is None else ~known & (rows.weight > 0.0)
+        if self.entropy_weight + self.balance_weight > 0.0 and counts.any():
             kind = NetworkStages if isinstance(base, MLPClassifier) else LinearStages
             stages = kind(base, supervised, rows, classes, codes, self.balance_weight, wanted)
             with one_blas_thread(rows):

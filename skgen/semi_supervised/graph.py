@@ -46,7 +46,8 @@ class Graph:
         Affinities are a symmetric array or CSR with zeros on the diagonal.
         """
         ones = np.ones(X.shape[0])
-        if self.kernel in GIVEN and X.shape[0] != X.shape[1]:
+        require_moderate(X)
+        if isinstance(self.kernel, str) and self.kernel in GIVEN and X.shape[0] != X.shape[1]:
             raise ValueError(f"a precomputed graph must be square, got X of shape {X.shape}")
         if self.kernel == "rbf":
             n = X.shape[0]
@@ -95,6 +96,7 @@ class Graph:
 
     def to(self, X, known, kept):
         """Affinities (m, n) of new rows X to the rows `known` of the fit."""
+        require_moderate(X)
         if callable(self.kernel):
             return np.transpose(self.kernel(known, X))
         if self.kernel in GIVEN:
@@ -113,6 +115,20 @@ class Graph:
             return search.kneighbors_graph(X, n_neighbors=k, mode="connectivity")
         D = search.kneighbors_graph(X, n_neighbors=k, mode="distance").tocsr()
         return tuned(D, farthest(D), kept["widths"])
+
+
+def require_moderate(X):
+    """Raise where squares of differences between rows would overflow, or sums of affinities."""
+    values = X.data if sparse.issparse(X) else X
+    if not values.size:
+        return
+    largest = max(float(values.max()), -float(values.min()))
+    limit = np.sqrt(float(np.finfo(values.dtype).max) / (8.0 * X.shape[1]))
+    if largest > limit:
+        raise ValueError(
+            f"X holds values of size {largest:.3g}; distances between rows need them below"
+            f" {limit:.2g}. Scale the columns of X"
+        )
 
 
 def farthest(D):

@@ -15,7 +15,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.sparse.linalg import splu
 from sklearn.base import ClassifierMixin
 
@@ -36,6 +36,8 @@ from skgen.solvers.conjugate_gradients import LinearSolution, conjugate_gradient
 
 # Dense systems of so many unknowns are factored.
 FACTORED_UNKNOWNS = 2000
+# Of the largest weight.
+LEAST_WEIGHT = 1e-100
 # Rounding of a residual.
 LEAST_RESIDUAL = 1e-14
 # Residuals go down to this share of `tol`, which scikit-learn compares with the changes of a pass.
@@ -118,16 +120,16 @@ class GraphClassifier(ClassifierMixin, Estimator):
         direct = self.solver == "direct"
         direct |= self.solver == "auto" and dense and A.shape[0] <= FACTORED_UNKNOWNS
         if direct and A.shape[0]:
-            if dense:
-                X = cho_solve(cho_factor(A, lower=True, check_finite=False), B, check_finite=False)
-            else:
-                X = splu(A.tocsc(), permc_spec="MMD_AT_PLUS_A").solve(B)
-            return LinearSolution(X, LEAST_RESIDUAL, 1, True)
+            X = factored(A, B)
+            if X is not None:
+                return LinearSolution(X, LEAST_RESIDUAL, 1, True)
         tol = max(SHARE_OF_TOL * self.tol, LEAST_RESIDUAL)
         return conjugate_gradients(lambda P: A @ P, A.diagonal(), B, tol, self.max_iter)
 
     def _settle(self, F, parts, prior):
         """Make distributions of F, in place; the mask of rows that no label reaches."""
+        # Affinities at the edge of what floats can hold may leave no number.
+        F[~np.isfinite(F).all(axis=1)] = 0.0
         np.maximum(F, 0.0, out=F)
         mass, lost = F.sum(axis=1), ~parts.joined
         F[~lost] /= np.maximum(mass[~lost], np.finfo(np.float64).tiny)[:, None]
@@ -307,7 +309,8 @@ class LabelPropagation(GraphClassifier):
         F = parts.Y.copy()
         unknown = np.flatnonzero(parts.joined & parts.present & ~parts.labeled)
         known = np.flatnonzero(parts.labeled)
-        s = parts.weight
+        # Only ratios count; products of tiny weights would be none.
+        s = np.maximum(parts.weight / parts.weight.max(), LEAST_WEIGHT)
         across = scaled(parts.W[unknown][:, known], s[unknown], s[known])
         inner = scaled(parts.W[unknown][:, unknown], s[unknown], s[unknown])
         D = degrees(inner) + degrees(across)
@@ -433,6 +436,18 @@ class LabelSpreading(GraphClassifier):
             seen = scaled(parts.W[absent], inverse[absent], s * inverse)
             F[absent] = self.alpha * (seen @ F)
         return LinearSolution(F, solution.residual, solution.n_iter, solution.converged)
+
+
+def factored(A, B):
+    """The solution of A X = B, or None where rounding leaves A no longer positive definite."""
+    try:
+        if sparse.issparse(A):
+            X = splu(A.tocsc(), permc_spec="MMD_AT_PLUS_A").solve(B)
+        else:
+            X = cho_solve(cho_factor(A, lower=True, check_finite=False), B, check_finite=False)
+    except (LinAlgError, RuntimeError):
+        return None
+    return X if np.isfinite(X).all() else None
 
 
 class Parts:

@@ -27,7 +27,7 @@ from skgen.base import (
     warn_convergence,
 )
 from skgen.memory import require
-from skgen.semi_supervised.graph import farthest, symmetric, tuned
+from skgen.semi_supervised.graph import farthest, require_moderate, symmetric, tuned
 from skgen.semi_supervised.label_propagation import LabelPropagation
 from skgen.semi_supervised.transductive import (
     STAGES,
@@ -207,6 +207,7 @@ class TransductiveSVC(ClassifierMixin, Estimator):
         X, known = rows.X, codes >= 0
         if self.kernel == "precomputed" and X.shape[0] != X.shape[1]:
             raise ValueError(f"a precomputed kernel must be square, got X of shape {X.shape}")
+        require_moderate(X)
         weight = np.ones(len(codes)) if rows.weight is None else rows.weight.astype(np.float64)
         shares = self._wanted(classes, codes[known], weight[known])
         cost = self._costs(classes, codes, weight, known)
@@ -300,7 +301,15 @@ class TransductiveSVC(ClassifierMixin, Estimator):
             )
             with warnings.catch_warnings(record=True) as told:
                 warnings.simplefilter("always")
-                machine.fit(X, labels, sample_weight=cost)
+                try:
+                    machine.fit(X, labels, sample_weight=cost)
+                except ValueError as error:
+                    if max_iter > 0:
+                        continue
+                    raise ValueError(
+                        "the supervised machine of the labeled rows is not finite; scale the"
+                        f" columns of X to about one ({error})"
+                    ) from None
             if not any(issubclass(one.category, ConvergenceWarning) for one in told):
                 break
         return machine
@@ -423,6 +432,7 @@ class TransductiveSVC(ClassifierMixin, Estimator):
         """
         check_is_fitted(self, "intercept_")
         X = admit_new(self, X, accept_sparse=True)
+        require_moderate(X)
         if self.kernel == "linear":
             score = np.asarray(X @ self.coef_.T)
         elif self.kernel == "precomputed":
