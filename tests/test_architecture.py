@@ -38,7 +38,8 @@ PACKAGES = (
 FOUNDATION = set(LAYERS) | {"callbacks"}
 ESTIMATORS = {
     "mixture": FOUNDATION | {"cluster"},
-    "semi_supervised": FOUNDATION | {"cluster", "mixture", "linear_model", "neural_network"},
+    "semi_supervised": FOUNDATION
+    | {"cluster", "linear_model", "mixture", "model_selection", "neural_network"},
     "model_selection": {"base", "labels", "rows"},
     "callbacks": {"base", "rows"},
     "inspection": {"base", "rows"},

@@ -39,6 +39,7 @@ from skgen.neural_network.mlp_classifier import Labels
 from skgen.neural_network.training import outputs
 from skgen.rows import Rows
 from skgen.semi_supervised.entropy import BalancedEntropy, PartlyLabeledObjective, entropies
+from skgen.semi_supervised.fallback import Fallback, with_fallback
 from skgen.solvers.lbfgs import lbfgs
 from skgen.solvers.monitor import DescentMonitor
 from skgen.statistics import column_moments
@@ -59,7 +60,7 @@ def has(method):
     return check
 
 
-class EntropyRegularizedClassifier(MetaEstimatorMixin, ClassifierMixin, Estimator):
+class EntropyRegularizedClassifier(Fallback, MetaEstimatorMixin, ClassifierMixin, Estimator):
     """Logistic or softmax regression, or a network, that is also sure of rows without a label.
 
     Minimizes ``sum_l s_l CE_l + entropy_weight * sum_u s_u H_u`` (both sums, not means; ``s`` are
@@ -84,6 +85,9 @@ class EntropyRegularizedClassifier(MetaEstimatorMixin, ClassifierMixin, Estimato
     class_shares : array-like of shape (n_classes,), default=None
         Shares of the sorted classes to keep near; None means those of the labeled rows.
     verbose : bool, default=False
+    fallback : bool, default=False
+        Judge the fit on labels held out first (stratified folds), and leave rows without a label
+        out where they lower the score; costs ten fits more.
 
     Attributes
     ----------
@@ -106,6 +110,9 @@ class EntropyRegularizedClassifier(MetaEstimatorMixin, ClassifierMixin, Estimato
         Iterations of all stages.
     converged_ : bool
     stop_reason_ : str
+    fell_back_, unlabeled_gain_ : bool, float
+        With `fallback`: whether the rows without a label were left out, and the mean gain in score
+        by them.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (d,)
 
@@ -133,6 +140,7 @@ class EntropyRegularizedClassifier(MetaEstimatorMixin, ClassifierMixin, Estimato
     """
 
     _parameter_constraints = {
+        "fallback": ["boolean"],
         "estimator": [HasMethods(["fit"]), None],
         "entropy_weight": [Interval(Real, 0.0, None, closed="left")],
         "n_stages": [Interval(Integral, 1, None, closed="left")],
@@ -150,6 +158,7 @@ class EntropyRegularizedClassifier(MetaEstimatorMixin, ClassifierMixin, Estimato
         balance_weight=0.0,
         class_shares=None,
         verbose=False,
+        fallback=False,
     ):
         self.estimator = estimator
         self.entropy_weight = entropy_weight
@@ -157,8 +166,10 @@ class EntropyRegularizedClassifier(MetaEstimatorMixin, ClassifierMixin, Estimato
         self.balance_weight = balance_weight
         self.class_shares = class_shares
         self.verbose = verbose
+        self.fallback = fallback
 
     @fit_context
+    @with_fallback
     def fit(self, X, y, sample_weight=None):
         """Fit the labeled rows, then all rows in stages.
 

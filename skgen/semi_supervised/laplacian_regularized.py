@@ -43,13 +43,14 @@ from skgen.semi_supervised.entropy_regularized import (
     linear_problem,
     weighted_classes,
 )
+from skgen.semi_supervised.fallback import Fallback, with_fallback
 from skgen.semi_supervised.graph import GIVEN, KERNELS, Graph, degrees
 from skgen.semi_supervised.label_propagation import scaled, shifted
 from skgen.solvers.lbfgs import lbfgs
 from skgen.statistics import column_moments
 
 
-class LaplacianRegularizedClassifier(MetaEstimatorMixin, ClassifierMixin, Estimator):
+class LaplacianRegularizedClassifier(Fallback, MetaEstimatorMixin, ClassifierMixin, Estimator):
     """Logistic or softmax regression with a penalty on differences between near rows.
 
     Parameters
@@ -66,6 +67,9 @@ class LaplacianRegularizedClassifier(MetaEstimatorMixin, ClassifierMixin, Estima
     radius : float, default=1.0
     n_jobs : int or None, default=None
         For the search of neighbors.
+    fallback : bool, default=False
+        Judge the fit on labels held out first (stratified folds), and leave rows without a label
+        out where they lower the score; costs ten fits more.
 
     Attributes
     ----------
@@ -83,6 +87,9 @@ class LaplacianRegularizedClassifier(MetaEstimatorMixin, ClassifierMixin, Estima
     n_iter_ : int
     converged_ : bool
     stop_reason_ : str
+    fell_back_, unlabeled_gain_ : bool, float
+        With `fallback`: whether the rows without a label were left out, and the mean gain in score
+        by them.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (d,)
 
@@ -107,6 +114,7 @@ class LaplacianRegularizedClassifier(MetaEstimatorMixin, ClassifierMixin, Estima
     """
 
     _parameter_constraints = {
+        "fallback": ["boolean"],
         "estimator": [HasMethods(["fit"]), None],
         "graph_weight": [Interval(Real, 0.0, None, closed="left")],
         "kernel": [StrOptions(set(KERNELS) - set(GIVEN)), callable],
@@ -126,6 +134,7 @@ class LaplacianRegularizedClassifier(MetaEstimatorMixin, ClassifierMixin, Estima
         n_neighbors=7,
         radius=1.0,
         n_jobs=None,
+        fallback=False,
     ):
         self.estimator = estimator
         self.graph_weight = graph_weight
@@ -134,8 +143,10 @@ class LaplacianRegularizedClassifier(MetaEstimatorMixin, ClassifierMixin, Estima
         self.n_neighbors = n_neighbors
         self.radius = radius
         self.n_jobs = n_jobs
+        self.fallback = fallback
 
     @fit_context
+    @with_fallback
     def fit(self, X, y, sample_weight=None):
         """Fit the labeled rows, then all rows on the graph.
 

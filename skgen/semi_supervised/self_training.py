@@ -40,6 +40,7 @@ from skgen.base import (
 )
 from skgen.labels import encode_labels
 from skgen.rows import take_rows
+from skgen.semi_supervised.fallback import Fallback, with_fallback
 
 # Estimators that minimize the cross-entropy of their own probabilities.
 OWN_CROSS_ENTROPY = ("LogisticRegression", "SoftmaxRegression", "MLPClassifier")
@@ -63,7 +64,7 @@ def has(method):
     return check
 
 
-class SelfTrainingClassifier(MetaEstimatorMixin, ClassifierMixin, Estimator):
+class SelfTrainingClassifier(Fallback, MetaEstimatorMixin, ClassifierMixin, Estimator):
     """Any classifier, trained on its own confident predictions for rows without a label.
 
     Parameters
@@ -97,6 +98,9 @@ class SelfTrainingClassifier(MetaEstimatorMixin, ClassifierMixin, Estimator):
         Rounds after the first start from the parameters of the round before where the classifier
         is one of skgen with `warm_start`: fewer iterations to the same optimum, within its
         tolerance.
+    fallback : bool, default=False
+        Judge the fit on labels held out first (stratified folds), and leave rows without a label
+        out where they lower the score; costs ten fits more.
 
     Attributes
     ----------
@@ -115,6 +119,9 @@ class SelfTrainingClassifier(MetaEstimatorMixin, ClassifierMixin, Estimator):
         Labeled rows after each round.
     termination_condition_ : {"max_iter", "no_change", "all_labeled", "cycle"}
     stop_reason_ : str
+    fell_back_, unlabeled_gain_ : bool, float
+        With `fallback`: whether the rows without a label were left out, and the mean gain in score
+        by them.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (d,)
 
@@ -151,6 +158,7 @@ class SelfTrainingClassifier(MetaEstimatorMixin, ClassifierMixin, Estimator):
 
     # `predict_proba` may come with the fit of the classifier only.
     _parameter_constraints = {
+        "fallback": ["boolean"],
         "estimator": [HasMethods(["fit"])],
         "threshold": [Interval(Real, 0.0, 1.0, closed="left")],
         "criterion": [StrOptions({"threshold", "k_best", "balanced"})],
@@ -178,6 +186,7 @@ class SelfTrainingClassifier(MetaEstimatorMixin, ClassifierMixin, Estimator):
         unlabeled_weight=1.0,
         calibration=None,
         warm_rounds=True,
+        fallback=False,
     ):
         self.estimator = estimator
         self.threshold = threshold
@@ -190,8 +199,10 @@ class SelfTrainingClassifier(MetaEstimatorMixin, ClassifierMixin, Estimator):
         self.unlabeled_weight = unlabeled_weight
         self.calibration = calibration
         self.warm_rounds = warm_rounds
+        self.fallback = fallback
 
     @fit_context
+    @with_fallback
     def fit(self, X, y, sample_weight=None, **params):
         """Train in rounds.
 
@@ -233,6 +244,13 @@ class SelfTrainingClassifier(MetaEstimatorMixin, ClassifierMixin, Estimator):
         outcome = self._train(learner, progress)
         self._set(learner, progress, outcome, labels)
         return self
+
+    _signed = False
+
+    def _spread_out(self, X, labels, unlabeled):
+        super()._spread_out(X, labels, unlabeled)
+        self.labeled_iter_ = np.where(unlabeled, -1, 0)
+        self.confidence_ = np.where(unlabeled, np.nan, 1.0)
 
     def _routed(self, method, sample_weight, params):
         """Metadata for a method of the classifier."""

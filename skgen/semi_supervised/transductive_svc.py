@@ -27,6 +27,7 @@ from skgen.base import (
     warn_convergence,
 )
 from skgen.memory import require
+from skgen.semi_supervised.fallback import Fallback, with_fallback
 from skgen.semi_supervised.graph import farthest, require_moderate, symmetric, tuned
 from skgen.semi_supervised.label_propagation import LabelPropagation
 from skgen.semi_supervised.transductive import (
@@ -44,7 +45,7 @@ NEAR_ROWS, MOST_SEARCHED = 8, 20_000
 SUPERVISED_TOL, SUPERVISED_ITERATIONS = 1e-10, 100_000
 
 
-class TransductiveSVC(ClassifierMixin, Estimator):
+class TransductiveSVC(Fallback, ClassifierMixin, Estimator):
     r"""Support vector classifier that keeps its boundary away from rows without a label too.
 
     Minimizes ``|w|^2 / 2 + C sum_l hinge(y_l f_l) + C_unlabeled sum_u hat(f_u)`` with
@@ -83,6 +84,9 @@ class TransductiveSVC(ClassifierMixin, Estimator):
     random_state : int, RandomState or None, default=None
         For starts after the first.
     verbose : bool, default=False
+    fallback : bool, default=False
+        Judge the fit on labels held out first (stratified folds), and leave rows without a label
+        out where they lower the score; costs ten fits more.
 
     Attributes
     ----------
@@ -106,6 +110,9 @@ class TransductiveSVC(ClassifierMixin, Estimator):
         Stages and flips of all starts.
     converged_ : bool
     stop_reason_ : str
+    fell_back_, unlabeled_gain_ : bool, float
+        With `fallback`: whether the rows without a label were left out, and the mean gain in score
+        by them.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (d,)
 
@@ -131,6 +138,7 @@ class TransductiveSVC(ClassifierMixin, Estimator):
     """
 
     _parameter_constraints = {
+        "fallback": ["boolean"],
         "kernel": [StrOptions({"linear", "rbf", "poly", "precomputed"}), callable],
         "C": [Interval(Real, 0.0, None, closed="neither")],
         "C_unlabeled": [Interval(Real, 0.0, None, closed="left")],
@@ -164,6 +172,7 @@ class TransductiveSVC(ClassifierMixin, Estimator):
         max_iter=10000,
         random_state=None,
         verbose=False,
+        fallback=False,
     ):
         self.kernel = kernel
         self.C = C
@@ -179,8 +188,10 @@ class TransductiveSVC(ClassifierMixin, Estimator):
         self.max_iter = max_iter
         self.random_state = random_state
         self.verbose = verbose
+        self.fallback = fallback
 
     @fit_context
+    @with_fallback
     def fit(self, X, y, sample_weight=None):
         """Find labels and a boundary together.
 
