@@ -1,12 +1,17 @@
 """Classifiers that learn from rows with and without labels."""
 
-from skgen.semi_supervised.cluster_then_label import ClusterThenLabel
-from skgen.semi_supervised.entropy_regularized import EntropyRegularizedClassifier
-from skgen.semi_supervised.label_propagation import LabelPropagation, LabelSpreading
-from skgen.semi_supervised.laplacian_regularized import LaplacianRegularizedClassifier
-from skgen.semi_supervised.self_training import SelfTrainingClassifier
-from skgen.semi_supervised.transductive_svc import TransductiveSVC
+from importlib import import_module
 
+# Loaded when first used: they work with estimators of many packages.
+_MODULES = {
+    "ClusterThenLabel": "cluster_then_label",
+    "EntropyRegularizedClassifier": "entropy_regularized",
+    "LabelPropagation": "label_propagation",
+    "LabelSpreading": "label_propagation",
+    "LaplacianRegularizedClassifier": "laplacian_regularized",
+    "SelfTrainingClassifier": "self_training",
+    "TransductiveSVC": "transductive_svc",
+}
 __all__ = [
     "ClusterThenLabel",
     "EntropyRegularizedClassifier",
@@ -16,3 +21,13 @@ __all__ = [
     "SelfTrainingClassifier",
     "TransductiveSVC",
 ]
+
+
+def __getattr__(name):
+    if name in _MODULES:
+        return getattr(import_module(f"skgen.semi_supervised.{_MODULES[name]}"), name)
+    raise AttributeError(f"module 'skgen.semi_supervised' has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__
