@@ -69,6 +69,7 @@ def main(output):
         print(f"{name}: {right:.3f} of all rows")
     figure.savefig(output, dpi=110)
     plt.close(figure)
+    print(f"Picture: {output}")
 
 
 if __name__ == "__main__":
