@@ -72,6 +72,15 @@ def find_missing(y):
     return np.zeros(len(y), dtype=bool)
 
 
+def marked(labels, missing):
+    """The labels with the mark of no label where `missing`: -1, NaN or, among others, None."""
+    if not missing.any():
+        return labels
+    labels = labels.astype(labels.dtype if labels.dtype.kind in "if" else object)
+    labels[missing] = {"i": -1, "f": np.nan}.get(labels.dtype.kind)
+    return labels
+
+
 def is_missing(label):
     """Whether an object stands for no label; pandas.NA is known by its name alone."""
     if label is None or type(label).__name__ in ("NAType", "NaTType"):

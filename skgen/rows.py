@@ -276,13 +276,6 @@ def block_rows(n_rows, n_features, row_work=0.0, smallest=1):
     return max(1, min(by_memory, by_share, by_work, max(n_rows, 1)))
 
 
-def take_rows(X, rows):
-    """Rows of an array, a data frame, CSR or a sequence, by their numbers."""
-    if hasattr(X, "iloc"):
-        return X.iloc[rows]
-    return X[rows] if hasattr(X, "shape") else [X[i] for i in rows]
-
-
 def cells_per_row(X):
     """The length of a row; a row of CSR is as long as what it stores."""
     return X.nnz // max(X.shape[0], 1) if sparse.issparse(X) else X.shape[1]

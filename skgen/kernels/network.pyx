@@ -179,7 +179,7 @@ cdef class Team:
         cdef Py_ssize_t padded, turned, work, parts
         cdef int number, i
         if len(layers) > MAX_LAYERS:
-            raise NotImplementedError(f"more than {MAX_LAYERS} layers")
+            raise ValueError(f"{len(layers)} layers, the kernel takes {MAX_LAYERS}")
         self.single, self.n_threads = single, min(max(1, n_threads), MAX_THREADS)
         self.alone, self.patience = 0, 1
         self.kept = []

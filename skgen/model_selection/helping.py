@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.stats import t as student
 from sklearn.base import clone
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_method_params
 
 from skgen.base import check_partial_labels
 from skgen.model_selection.scoring import labeled_scorer
 from skgen.model_selection.splits import PartiallyLabeledStratifiedKFold
-from skgen.rows import take_rows
 
 # No probability is judged as less.
 LEAST_PROBABILITY = 1e-15
@@ -142,9 +142,9 @@ def _folds(cv, labels):
 
 def _fit_and_score(estimator, X, y, weights, rows, test, score):
     part = _check_method_params(X, weights, indices=rows)
-    model = clone(estimator).fit(take_rows(X, rows), take_rows(y, rows), **part)
+    model = clone(estimator).fit(_safe_indexing(X, rows), _safe_indexing(y, rows), **part)
     part = _check_method_params(X, weights, indices=test)
-    return score(model, take_rows(X, test), take_rows(y, test), **part)
+    return score(model, _safe_indexing(X, test), _safe_indexing(y, test), **part)
 
 
 def _minus_log_loss(model, X, y, sample_weight=None):

@@ -2,11 +2,11 @@
 
 import numpy as np
 from sklearn.metrics import check_scoring, get_scorer
+from sklearn.utils import _safe_indexing
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import _check_method_params
 
 from skgen.base import check_partial_labels
-from skgen.rows import take_rows
 
 
 def labeled_scorer(scoring=None):
@@ -56,7 +56,7 @@ class LabeledScorer:
             return scorer(estimator, X, labels, **metadata)
         rows = np.flatnonzero(~unlabeled)
         metadata = _check_method_params(X, metadata, indices=rows)
-        return scorer(estimator, take_rows(X, rows), labels[rows], **metadata)
+        return scorer(estimator, _safe_indexing(X, rows), labels[rows], **metadata)
 
     def __repr__(self):
         return f"labeled_scorer({self.scorer!r})"

@@ -20,7 +20,7 @@ from skgen.base import check_partial_labels
 
 
 class PartlyLabeledSplitter:
-    """What the splitters share; `_labeled_splitter` splits the labeled rows."""
+    """What the splitters share; `_of_labeled` splits the labeled rows, with the same parameters."""
 
     def split(self, X, y, groups=None):
         """Yield row numbers of a training and a test set.
@@ -65,6 +65,9 @@ class PartlyLabeledSplitter:
         """
         return self._labeled_splitter().get_n_splits()
 
+    def _labeled_splitter(self):
+        return self._of_labeled(**vars(self))
+
     def __repr__(self):
         shown = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
         return f"{type(self).__name__}({shown})"
@@ -90,16 +93,15 @@ class PartiallyLabeledKFold(PartlyLabeledSplitter):
     [([1, 3, 4, 5], [0, 2]), ([0, 1, 2, 4], [3, 5])]
     """
 
+    _of_labeled = KFold
+
     def __init__(self, n_splits=5, *, shuffle=False, random_state=None):
         self.n_splits = n_splits
         self.shuffle = shuffle
         self.random_state = random_state
 
-    def _labeled_splitter(self):
-        return KFold(self.n_splits, shuffle=self.shuffle, random_state=self.random_state)
 
-
-class PartiallyLabeledStratifiedKFold(PartlyLabeledSplitter):
+class PartiallyLabeledStratifiedKFold(PartiallyLabeledKFold):
     """K folds of the labeled rows, with the shares of the classes in each.
 
     Parameters
@@ -110,13 +112,7 @@ class PartiallyLabeledStratifiedKFold(PartlyLabeledSplitter):
         As for :class:`sklearn.model_selection.StratifiedKFold`.
     """
 
-    def __init__(self, n_splits=5, *, shuffle=False, random_state=None):
-        self.n_splits = n_splits
-        self.shuffle = shuffle
-        self.random_state = random_state
-
-    def _labeled_splitter(self):
-        return StratifiedKFold(self.n_splits, shuffle=self.shuffle, random_state=self.random_state)
+    _of_labeled = StratifiedKFold
 
 
 class PartiallyLabeledShuffleSplit(PartlyLabeledSplitter):
@@ -131,22 +127,16 @@ class PartiallyLabeledShuffleSplit(PartlyLabeledSplitter):
         As for :class:`sklearn.model_selection.ShuffleSplit`.
     """
 
+    _of_labeled = ShuffleSplit
+
     def __init__(self, n_splits=10, *, test_size=None, train_size=None, random_state=None):
         self.n_splits = n_splits
         self.test_size = test_size
         self.train_size = train_size
         self.random_state = random_state
 
-    def _labeled_splitter(self):
-        return ShuffleSplit(
-            self.n_splits,
-            test_size=self.test_size,
-            train_size=self.train_size,
-            random_state=self.random_state,
-        )
 
-
-class PartiallyLabeledStratifiedShuffleSplit(PartlyLabeledSplitter):
+class PartiallyLabeledStratifiedShuffleSplit(PartiallyLabeledShuffleSplit):
     """Random test sets of labeled rows, with the shares of the classes in each.
 
     Parameters
@@ -158,16 +148,4 @@ class PartiallyLabeledStratifiedShuffleSplit(PartlyLabeledSplitter):
         As for :class:`sklearn.model_selection.StratifiedShuffleSplit`.
     """
 
-    def __init__(self, n_splits=10, *, test_size=None, train_size=None, random_state=None):
-        self.n_splits = n_splits
-        self.test_size = test_size
-        self.train_size = train_size
-        self.random_state = random_state
-
-    def _labeled_splitter(self):
-        return StratifiedShuffleSplit(
-            self.n_splits,
-            test_size=self.test_size,
-            train_size=self.train_size,
-            random_state=self.random_state,
-        )
+    _of_labeled = StratifiedShuffleSplit

@@ -20,6 +20,7 @@ from skgen.base import (
     frames_inside,
 )
 from skgen.cluster import KMeans
+from skgen.labels import marked
 
 # Where no clusterer is given.
 N_CLUSTERS = 10
@@ -156,11 +157,7 @@ class ClusterThenLabel(MetaEstimatorMixin, ClassifierMixin, Estimator):
         self.confidence_ = share.max(axis=1)
         silent = self.confidence_ == 0.0
         self.confidence_[silent] = np.nan
-        labels = self.classes_[share.argmax(axis=1)]
-        if silent.any():
-            if labels.dtype.kind not in "if":
-                labels = labels.astype(object)
-            labels[silent] = {"i": -1, "f": np.nan}.get(labels.dtype.kind)
+        labels = marked(self.classes_[share.argmax(axis=1)], silent)
         known = codes >= 0
         labels[known] = self.classes_[codes[known]]
         self.transduction_ = labels

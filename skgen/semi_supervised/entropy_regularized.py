@@ -11,24 +11,15 @@ from copy import copy
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
 
 from skgen.base import (
-    UNWATCHED,
-    Estimator,
     HasMethods,
     Interval,
-    admit_new,
-    admit_partly_labeled,
     announce,
-    available_if,
-    check_is_fitted,
-    class_factors,
     collected_warnings,
     fit_context,
     frames_inside,
     one_blas_thread,
-    thread_count,
     warn_convergence,
 )
 from skgen.linear_model import LogisticRegression, SoftmaxRegression
@@ -38,10 +29,17 @@ from skgen.neural_network import MLPClassifier
 from skgen.neural_network.mlp_classifier import Labels
 from skgen.neural_network.training import outputs
 from skgen.rows import Rows
+from skgen.semi_supervised.around import (
+    OneMoreTerm,
+    Watched,
+    fit_labeled,
+    linear_problem,
+    weighted_classes,
+)
+from skgen.semi_supervised.classes import wanted_shares
 from skgen.semi_supervised.entropy import BalancedEntropy, PartlyLabeledObjective, entropies
-from skgen.semi_supervised.fallback import Fallback, with_fallback
+from skgen.semi_supervised.fallback import with_fallback
 from skgen.solvers.lbfgs import lbfgs
-from skgen.solvers.monitor import DescentMonitor
 from skgen.statistics import column_moments
 
 # Fitted attributes of a network whose names do not say so.
@@ -50,17 +48,7 @@ FITTED_PRIVATE = ("_architecture", "_loss_form", "_kind", "_kept")
 SAMPLED_ROWS = 2000
 
 
-def has(method):
-    """Whether the classifier, fitted or not, has a method."""
-
-    def check(self):
-        getattr(getattr(self, "estimator_", self._base()), method)
-        return True
-
-    return check
-
-
-class EntropyRegularizedClassifier(Fallback, MetaEstimatorMixin, ClassifierMixin, Estimator):
+class EntropyRegularizedClassifier(OneMoreTerm):
     """Logistic or softmax regression, or a network, that is also sure of rows without a label.
 
     Minimizes ``sum_l s_l CE_l + entropy_weight * sum_u s_u H_u`` (both sums, not means; ``s`` are
@@ -139,6 +127,7 @@ class EntropyRegularizedClassifier(Fallback, MetaEstimatorMixin, ClassifierMixin
     True
     """
 
+    _inner = (LogisticRegression, SoftmaxRegression, MLPClassifier)
     _parameter_constraints = {
         "fallback": ["boolean"],
         "estimator": [HasMethods(["fit"]), None],
@@ -187,48 +176,19 @@ class EntropyRegularizedClassifier(Fallback, MetaEstimatorMixin, ClassifierMixin
         -------
         self : object
         """
-        base = self._base()
-        if not isinstance(base, LogisticRegression | SoftmaxRegression | MLPClassifier):
-            raise TypeError(
-                "estimator must be a LogisticRegression, SoftmaxRegression or MLPClassifier of"
-                f" skgen, whose objective gets another term; got {type(base).__name__}"
-            )
-        if getattr(base, "l1_ratio", 0.0) and not isinstance(base, MLPClassifier):
-            raise ValueError(
-                f"estimator.l1_ratio={base.l1_ratio!r} must be 0: entropy needs a smooth penalty"
-            )
-        rows, classes, codes = admit_partly_labeled(
-            self,
-            X,
-            y,
-            sample_weight,
-            n_threads=thread_count(getattr(base, "n_jobs", None)),
-            accept_sparse=True,
-        )
-        known = codes >= 0
-        if len(classes) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs labeled rows of at least 2 classes, got one class:"
-                f" {classes[0]!r}"
-            )
-        wanted = self._wanted(
-            classes, codes[known], None if rows.weight is None else rows.weight[known]
-        )
+        base, rows, classes, codes = self._admit(X, y, sample_weight)
+        wanted = wanted_shares(self.class_shares, classes, codes, rows.weight)
         supervised = fit_labeled(base, rows, classes, codes)
-        story = Story()
-        estimator = supervised
-        counts = ~known if rows.weight is None else ~known & (rows.weight > 0.0)
+        story, estimator, counts = Story(), supervised, codes < 0
+        if rows.weight is not None:
+            counts &= rows.weight > 0.0
         if self.entropy_weight + self.balance_weight > 0.0 and counts.any():
             kind = NetworkStages if isinstance(base, MLPClassifier) else LinearStages
             stages = kind(base, supervised, rows, classes, codes, self.balance_weight, wanted)
             with one_blas_thread(rows):
                 self._run(stages, story)
             estimator = stages.finished()
-        self.classes_ = classes
-        self.estimator_, self.supervised_estimator_ = estimator, supervised
-        self.transduction_ = classes[codes]
-        if not known.all():
-            self.transduction_[~known] = estimator.predict(rows.X[~known])
+        self._keep(estimator, supervised, rows, classes, codes)
         self._record(story)
         return self
 
@@ -264,96 +224,12 @@ class EntropyRegularizedClassifier(Fallback, MetaEstimatorMixin, ClassifierMixin
         self.n_iter_ = max(len(story.objective), 1)
         self.converged_, self.stop_reason_ = last["converged"], last["reason"]
 
-    def _base(self):
-        return LogisticRegression() if self.estimator is None else self.estimator
-
-    def _wanted(self, classes, codes, weight):
-        if self.class_shares is None:
-            shares = np.bincount(codes, weight, minlength=len(classes))
-            return shares / shares.sum()
-        shares = np.asarray(self.class_shares, dtype=np.float64)
-        if shares.shape != (len(classes),) or not (shares >= 0.0).all() or not shares.sum() > 0.0:
-            raise ValueError(
-                f"class_shares={self.class_shares!r} must be {len(classes)} numbers of at least 0,"
-                f" not all 0: one for each of the classes {classes.tolist()[:10]}"
-            )
-        return shares / shares.sum()
-
-    def predict(self, X):
-        """The most probable class of every row.
-
-        Parameters
-        ----------
-        X : array or CSR of shape (n, d)
-
-        Returns
-        -------
-        y : ndarray of shape (n,)
-        """
-        return self._ask("predict", X)
-
-    def predict_proba(self, X):
-        """Probabilities of the classes.
-
-        Parameters
-        ----------
-        X : array or CSR of shape (n, d)
-
-        Returns
-        -------
-        share : ndarray of shape (n, n_classes)
-        """
-        return self._ask("predict_proba", X)
-
-    def predict_log_proba(self, X):
-        """Logarithms of the probabilities.
-
-        Parameters
-        ----------
-        X : array or CSR of shape (n, d)
-
-        Returns
-        -------
-        log_share : ndarray of shape (n, n_classes)
-        """
-        return self._ask("predict_log_proba", X)
-
-    @available_if(has("decision_function"))
-    def decision_function(self, X):
-        """Scores of the classes; of two classes, the score of the second.
-
-        Parameters
-        ----------
-        X : array or CSR of shape (n, d)
-
-        Returns
-        -------
-        score : ndarray of shape (n,) or (n, n_classes)
-        """
-        return self._ask("decision_function", X)
-
-    def _ask(self, method, X):
-        check_is_fitted(self, "estimator_")
-        return getattr(self.estimator_, method)(admit_new(self, X, accept_sparse=True))
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
-
 
 class Story:
     """What happened, iteration by iteration."""
 
     def __init__(self):
         self.objective, self.supervised, self.entropies, self.stages = [], [], [], []
-
-
-def fit_labeled(base, rows, classes, codes):
-    """A clone of `base`, fitted to the rows that have a label."""
-    known = np.flatnonzero(codes >= 0)
-    weight = None if rows.weight is None else rows.weight[known]
-    return clone(base).fit(rows.take(known), classes[codes[known]], sample_weight=weight)
 
 
 class LinearStages:
@@ -380,8 +256,9 @@ class LinearStages:
             self.fit.objective, entropy_weight, self.balance_weight, self.wanted
         )
         tol = self.base.tol if last else 10.0 * self.base.tol
-        monitor = Watched(self.base.max_iter, tol, UNWATCHED, lambda w: {})
-        monitor.tell = lambda value, w: self.tell(objective, value, w, story)
+        monitor = Watched(
+            self.base.max_iter, tol, lambda value, w: self.tell(objective, value, w, story)
+        )
         solution = lbfgs(objective, self.w, self.rows, monitor)
         self.w = solution.params
         if not solution.n_iter:
@@ -404,34 +281,6 @@ class LinearStages:
         coef, intercept = self.fit.parameters(self.T * self.w, self.dtype)
         estimator.coef_, estimator.intercept_ = coef, intercept
         return estimator
-
-
-def linear_problem(base, n_classes, weight):
-    """What a logistic or softmax regression minimizes over rows of so much weight."""
-    if isinstance(base, SoftmaxRegression):
-        return base._problem(n_classes, weight)
-    return base._problem(*base._checked_penalty(), n_classes, weight)
-
-
-class Watched(DescentMonitor):
-    """Also calls `tell` after every iteration."""
-
-    def end(self, value, params, gradient_norm, gap):
-        over = super().end(value, params, gradient_norm, gap)
-        self.tell(value, params)
-        return over
-
-
-def weighted_classes(base, rows, classes, codes):
-    """Weights of all rows, with the class weights of `base` where there is a label."""
-    if base.class_weight is None:
-        return rows.weight
-    weight = np.ones(rows.n_rows) if rows.weight is None else rows.weight.astype(np.float64)
-    known = codes >= 0
-    factors = class_factors(base.class_weight, classes, classes[codes[known]], weight[known])
-    weight = weight.copy()
-    weight[known] *= factors[codes[known]]
-    return weight
 
 
 class NetworkStages:

@@ -3,10 +3,10 @@
 from functools import wraps
 
 import numpy as np
+from sklearn.utils import _safe_indexing
 
 from skgen.base import check_partial_labels
 from skgen.model_selection import is_unlabeled_data_helping
-from skgen.rows import take_rows
 
 
 def with_fallback(fit):
@@ -44,7 +44,7 @@ def with_fallback(fit):
         else:
             known = np.flatnonzero(~unlabeled)
             weight = None if sample_weight is None else np.asarray(sample_weight)[known]
-            fit(self, take_rows(X, known), labels[known], weight)
+            fit(self, _safe_indexing(X, known), labels[known], weight)
             self._spread_out(X, labels, unlabeled)
         self.fell_back_ = bool(result.gain < 0.0)
         self.unlabeled_gain_ = result.gain
@@ -62,7 +62,7 @@ class Fallback:
     def _spread_out(self, X, labels, unlabeled):
         """Attributes of all rows after a fit of the labeled ones."""
         free = np.flatnonzero(unlabeled)
-        told = self.predict(take_rows(X, free))
+        told = self.predict(_safe_indexing(X, free))
         transduction = np.empty(len(labels), dtype=self.classes_.dtype)
         transduction[~unlabeled], transduction[free] = labels[~unlabeled], told
         self.transduction_ = transduction

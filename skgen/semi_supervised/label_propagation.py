@@ -31,6 +31,7 @@ from skgen.base import (
     one_blas_thread,
     warn_convergence,
 )
+from skgen.labels import marked
 from skgen.semi_supervised.graph import GIVEN, KERNELS, Graph, degrees, reached
 from skgen.solvers.conjugate_gradients import LinearSolution, conjugate_gradients
 
@@ -59,6 +60,31 @@ class GraphClassifier(ClassifierMixin, Estimator):
         "unreached": [StrOptions({"prior", "unlabeled"})],
         "class_mass_normalization": ["boolean"],
     }
+
+    def __init__(
+        self,
+        kernel="rbf",
+        *,
+        gamma=20,
+        n_neighbors=7,
+        max_iter=1000,
+        tol=1e-3,
+        n_jobs=None,
+        radius=1.0,
+        solver="auto",
+        unreached="prior",
+        class_mass_normalization=False,
+    ):
+        self.kernel = kernel
+        self.gamma = gamma
+        self.n_neighbors = n_neighbors
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_jobs = n_jobs
+        self.radius = radius
+        self.solver = solver
+        self.unreached = unreached
+        self.class_mass_normalization = class_mass_normalization
 
     @fit_context
     def fit(self, X, y, sample_weight=None):
@@ -102,7 +128,7 @@ class GraphClassifier(ClassifierMixin, Estimator):
         lost = self._settle(F, parts, prior)
         self.X_, self.classes_ = rows.X, classes
         self.label_distributions_ = F
-        self.transduction_ = transduction(F, classes, lost)
+        self.transduction_ = marked(classes[F.argmax(axis=1)], ~F.any(axis=1))
         self.n_iter_ = max(solution.n_iter, 1)
         self.converged_, self.residual_ = solution.converged, solution.residual
         self.n_unreached_ = int(lost.sum())
@@ -279,31 +305,6 @@ class LabelPropagation(GraphClassifier):
     [0, 0, 0, 1, 1]
     """
 
-    def __init__(
-        self,
-        kernel="rbf",
-        *,
-        gamma=20,
-        n_neighbors=7,
-        max_iter=1000,
-        tol=1e-3,
-        n_jobs=None,
-        radius=1.0,
-        solver="auto",
-        unreached="prior",
-        class_mass_normalization=False,
-    ):
-        self.kernel = kernel
-        self.gamma = gamma
-        self.n_neighbors = n_neighbors
-        self.max_iter = max_iter
-        self.tol = tol
-        self.n_jobs = n_jobs
-        self.radius = radius
-        self.solver = solver
-        self.unreached = unreached
-        self.class_mass_normalization = class_mass_normalization
-
     def _solve(self, parts):
         """Harmonic values of the rows without a label that labels reach."""
         F = parts.Y.copy()
@@ -404,17 +405,19 @@ class LabelSpreading(GraphClassifier):
         unreached="prior",
         class_mass_normalization=False,
     ):
-        self.kernel = kernel
-        self.gamma = gamma
-        self.n_neighbors = n_neighbors
+        super().__init__(
+            kernel,
+            gamma=gamma,
+            n_neighbors=n_neighbors,
+            max_iter=max_iter,
+            tol=tol,
+            n_jobs=n_jobs,
+            radius=radius,
+            solver=solver,
+            unreached=unreached,
+            class_mass_normalization=class_mass_normalization,
+        )
         self.alpha = alpha
-        self.max_iter = max_iter
-        self.tol = tol
-        self.n_jobs = n_jobs
-        self.radius = radius
-        self.solver = solver
-        self.unreached = unreached
-        self.class_mass_normalization = class_mass_normalization
 
     def _solve(self, parts):
         """F by one linear system, in the unknowns sqrt(s) F, for which it is symmetric."""
@@ -494,15 +497,3 @@ def by_class_mass(F, weight, prior):
     """Scale the classes of F so that their weighted masses have the shares `prior`."""
     mass = weight @ np.maximum(F, 0.0)
     return F * np.divide(prior, mass, out=np.zeros_like(mass), where=mass > 0.0)
-
-
-def transduction(F, classes, lost):
-    """The likeliest class of every row; a mark where F is zero and the row is lost."""
-    labels = classes[F.argmax(axis=1)]
-    unmarked = lost & ~F.any(axis=1)
-    if not unmarked.any():
-        return labels
-    if labels.dtype.kind not in "if":
-        labels = labels.astype(object)
-    labels[unmarked] = {"i": -1, "f": np.nan}.get(labels.dtype.kind)
-    return labels

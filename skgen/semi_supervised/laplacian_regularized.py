@@ -13,44 +13,36 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import ClassifierMixin, MetaEstimatorMixin
+from scipy.sparse.csgraph import laplacian
 
 from skgen.base import (
-    UNWATCHED,
-    Estimator,
     HasMethods,
     Interval,
     StrOptions,
-    admit_new,
-    admit_partly_labeled,
-    available_if,
-    check_is_fitted,
     fit_context,
     frames_inside,
     one_blas_thread,
-    thread_count,
     warn_convergence,
 )
-from skgen.linear_model import LogisticRegression, SoftmaxRegression
 from skgen.linear_model.fitting import LinearFit
 from skgen.objectives import LossSum, centered
 from skgen.rows import Rows
-from skgen.semi_supervised.entropy import pulled, shares_of
-from skgen.semi_supervised.entropy_regularized import (
+from skgen.semi_supervised.around import (
+    OneMoreTerm,
     Watched,
     fit_labeled,
-    has,
     linear_problem,
     weighted_classes,
 )
-from skgen.semi_supervised.fallback import Fallback, with_fallback
-from skgen.semi_supervised.graph import GIVEN, KERNELS, Graph, degrees
-from skgen.semi_supervised.label_propagation import scaled, shifted
+from skgen.semi_supervised.entropy import pulled, shares_of
+from skgen.semi_supervised.fallback import with_fallback
+from skgen.semi_supervised.graph import GIVEN, KERNELS, Graph
+from skgen.semi_supervised.label_propagation import scaled
 from skgen.solvers.lbfgs import lbfgs
 from skgen.statistics import column_moments
 
 
-class LaplacianRegularizedClassifier(Fallback, MetaEstimatorMixin, ClassifierMixin, Estimator):
+class LaplacianRegularizedClassifier(OneMoreTerm):
     """Logistic or softmax regression with a penalty on differences between near rows.
 
     Parameters
@@ -164,33 +156,11 @@ class LaplacianRegularizedClassifier(Fallback, MetaEstimatorMixin, ClassifierMix
         -------
         self : object
         """
-        base = self._base()
-        if not isinstance(base, LogisticRegression | SoftmaxRegression):
-            raise TypeError(
-                "estimator must be a LogisticRegression or SoftmaxRegression of skgen, whose"
-                f" objective gets another term; got {type(base).__name__}"
-            )
-        if base.l1_ratio:
-            raise ValueError(
-                f"estimator.l1_ratio={base.l1_ratio!r} must be 0: the graph needs a smooth penalty"
-            )
-        rows, classes, codes = admit_partly_labeled(
-            self, X, y, sample_weight, n_threads=thread_count(base.n_jobs), accept_sparse=True
-        )
-        if len(classes) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs labeled rows of at least 2 classes, got one class:"
-                f" {classes[0]!r}"
-            )
+        base, rows, classes, codes = self._admit(X, y, sample_weight)
         supervised = fit_labeled(base, rows, classes, codes)
-        self.classes_ = classes
         with one_blas_thread(rows):
-            self._descend(base, supervised, rows, classes, codes)
-        self.supervised_estimator_ = supervised
-        self.transduction_ = classes[codes]
-        known = codes >= 0
-        if not known.all():
-            self.transduction_[~known] = self.estimator_.predict(rows.X[~known])
+            estimator = self._descend(base, supervised, rows, classes, codes)
+        self._keep(estimator, supervised, rows, classes, codes)
         if not self.converged_:
             warn_convergence(
                 f"{type(base).__name__} with graph_weight={self.graph_weight:g} did not converge:"
@@ -204,7 +174,8 @@ class LaplacianRegularizedClassifier(Fallback, MetaEstimatorMixin, ClassifierMix
         own = np.ones(rows.n_rows) if rows.weight is None else rows.weight.astype(np.float64)
         graph = Graph(self.kernel, self.gamma, self.n_neighbors, self.radius, self.n_jobs)
         W, _, _ = graph.build(rows.X)
-        W = scaled(W, own, own)
+        L = laplacian(scaled(W, own, own))
+        L = L.tocsr() if sparse.issparse(L) else L
         weight = weighted_classes(base, rows, classes, codes)
         weight = np.ones(rows.n_rows) if weight is None else weight
         labeled_weight = float(weight[codes >= 0].sum())
@@ -212,10 +183,7 @@ class LaplacianRegularizedClassifier(Fallback, MetaEstimatorMixin, ClassifierMix
         T = getattr(base, "temperature", 1.0)
         problem = linear_problem(base, len(classes), labeled_weight)
         fit = LinearFit(problem, rows, column_moments(rows))
-        objective = GraphObjective(
-            fit.objective, shifted(W, degrees(W), -1.0), self.graph_weight, labeled_weight
-        )
-        monitor = Watched(base.max_iter, base.tol, UNWATCHED, lambda w: {})
+        objective = GraphObjective(fit.objective, L, self.graph_weight, labeled_weight)
         losses, roughnesses = [], []
 
         def tell(value, w):
@@ -223,83 +191,16 @@ class LaplacianRegularizedClassifier(Fallback, MetaEstimatorMixin, ClassifierMix
             losses.append(loss)
             roughnesses.append(rough)
 
-        monitor.tell = tell
         start = fit.start(supervised.coef_ / T, supervised.intercept_ / T)
+        monitor = Watched(base.max_iter, base.tol, tell)
         solution = lbfgs(objective, start, fit.rows, monitor)
-        self.estimator_ = copy(supervised)
-        dtype = supervised.coef_.dtype
-        self.estimator_.coef_, self.estimator_.intercept_ = fit.parameters(
-            T * solution.params, dtype
-        )
+        estimator, dtype = copy(supervised), supervised.coef_.dtype
+        estimator.coef_, estimator.intercept_ = fit.parameters(T * solution.params, dtype)
         self.objective_history_ = list(solution.history)
         self.supervised_losses_, self.roughnesses_ = losses, roughnesses
         self.n_iter_ = max(solution.n_iter, 1)
         self.converged_, self.stop_reason_ = bool(solution.converged), solution.reason
-
-    def _base(self):
-        return LogisticRegression() if self.estimator is None else self.estimator
-
-    def predict(self, X):
-        """The most probable class of every row.
-
-        Parameters
-        ----------
-        X : array or CSR of shape (n, d)
-
-        Returns
-        -------
-        y : ndarray of shape (n,)
-        """
-        return self._ask("predict", X)
-
-    def predict_proba(self, X):
-        """Probabilities of the classes.
-
-        Parameters
-        ----------
-        X : array or CSR of shape (n, d)
-
-        Returns
-        -------
-        share : ndarray of shape (n, n_classes)
-        """
-        return self._ask("predict_proba", X)
-
-    def predict_log_proba(self, X):
-        """Logarithms of the probabilities.
-
-        Parameters
-        ----------
-        X : array or CSR of shape (n, d)
-
-        Returns
-        -------
-        log_share : ndarray of shape (n, n_classes)
-        """
-        return self._ask("predict_log_proba", X)
-
-    @available_if(has("decision_function"))
-    def decision_function(self, X):
-        """Scores of the classes; of two classes, the score of the second.
-
-        Parameters
-        ----------
-        X : array or CSR of shape (n, d)
-
-        Returns
-        -------
-        score : ndarray of shape (n,) or (n, n_classes)
-        """
-        return self._ask("decision_function", X)
-
-    def _ask(self, method, X):
-        check_is_fitted(self, "estimator_")
-        return getattr(self.estimator_, method)(admit_new(self, X, accept_sparse=True))
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
+        return estimator
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from sklearn import get_config
 from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone, is_regressor
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import StratifiedKFold
-from sklearn.utils import get_tags
+from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import (
     _check_feature_names,
@@ -38,8 +38,7 @@ from skgen.base import (
     fit_context,
     frames_inside,
 )
-from skgen.labels import encode_labels
-from skgen.rows import take_rows
+from skgen.labels import encode_labels, marked
 from skgen.semi_supervised.fallback import Fallback, with_fallback
 
 # Estimators that minimize the cross-entropy of their own probabilities.
@@ -229,7 +228,7 @@ class SelfTrainingClassifier(Fallback, MetaEstimatorMixin, ClassifierMixin, Esti
             )
         self._refuse_metadata(params)
         X = admit_any(self, X)
-        labels, unlabeled = check_partial_labels(y, signed=False)
+        labels, unlabeled = check_partial_labels(y, signed=self._signed)
         check_consistent_length(X, labels)
         if unlabeled.all():
             raise ValueError(
@@ -242,7 +241,7 @@ class SelfTrainingClassifier(Fallback, MetaEstimatorMixin, ClassifierMixin, Esti
         learner = Learner(self, X, self._routed("fit", sample_weight, params))
         progress = Progress(*encode_labels(labels[~unlabeled]), unlabeled)
         outcome = self._train(learner, progress)
-        self._set(learner, progress, outcome, labels)
+        self._set(learner, progress, outcome)
         return self
 
     _signed = False
@@ -327,11 +326,11 @@ class SelfTrainingClassifier(Fallback, MetaEstimatorMixin, ClassifierMixin, Esti
             taken.append(rows[np.argsort(-best[rows], kind="stable")[:quota]])
         return np.sort(np.concatenate(taken))
 
-    def _set(self, learner, progress, outcome, labels):
+    def _set(self, learner, progress, outcome):
         learner.learn(progress)
         self.estimator_ = learner.finished()
         self.classes_ = progress.classes
-        self.transduction_ = progress.transduction(labels)
+        self.transduction_ = progress.transduction()
         self.labeled_iter_ = progress.given_in
         self.confidence_ = progress.confidence
         self.n_iter_ = max(progress.n_rounds, 1)
@@ -502,16 +501,9 @@ class Progress:
         self.history.append(int((~gone).sum()))
         return int(changed.sum())
 
-    def transduction(self, labels):
+    def transduction(self):
         """The labels of all rows; the mark of y where there is none."""
-        missing = self.codes < 0
-        if not missing.any():
-            return self.classes[self.codes]
-        dtype = self.classes.dtype if self.classes.dtype.kind in "if" else object
-        answer = np.empty(len(labels), dtype=dtype)
-        answer[~missing] = self.classes[self.codes[~missing]]
-        answer[missing] = {"i": -1, "f": np.nan}.get(answer.dtype.kind)
-        return answer
+        return marked(self.classes[self.codes], self.codes < 0)
 
 
 class Learner:
@@ -547,7 +539,7 @@ class Learner:
         X = (
             self.X
             if len(rows) == len(progress.codes) and factors is None
-            else take_rows(self.X, rows)
+            else _safe_indexing(self.X, rows)
         )
         self.estimator.fit(X, progress.classes[labels], **metadata)
         if self.learned is None and self.warm_start is not None:
@@ -568,7 +560,7 @@ class Learner:
 
     def shares(self, rows):
         """Probabilities of the classes for some rows."""
-        return np.asarray(self.estimator.predict_proba(take_rows(self.X, rows)))
+        return np.asarray(self.estimator.predict_proba(_safe_indexing(self.X, rows)))
 
     def finished(self):
         if self.warm_start is not None:

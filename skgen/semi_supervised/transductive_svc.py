@@ -27,6 +27,7 @@ from skgen.base import (
     warn_convergence,
 )
 from skgen.memory import require
+from skgen.semi_supervised.classes import require_two, wanted_shares
 from skgen.semi_supervised.fallback import Fallback, with_fallback
 from skgen.semi_supervised.graph import farthest, require_moderate, symmetric, tuned
 from skgen.semi_supervised.label_propagation import LabelPropagation
@@ -210,17 +211,13 @@ class TransductiveSVC(Fallback, ClassifierMixin, Estimator):
         self : object
         """
         rows, classes, codes = admit_partly_labeled(self, X, y, sample_weight, accept_sparse=True)
-        if len(classes) < 2:
-            raise ValueError(
-                "TransductiveSVC needs labeled rows of at least 2 classes, got one class:"
-                f" {classes[0]!r}"
-            )
+        require_two(self, classes)
         X, known = rows.X, codes >= 0
         if self.kernel == "precomputed" and X.shape[0] != X.shape[1]:
             raise ValueError(f"a precomputed kernel must be square, got X of shape {X.shape}")
         require_moderate(X)
         weight = np.ones(len(codes)) if rows.weight is None else rows.weight.astype(np.float64)
-        shares = self._wanted(classes, codes[known], weight[known])
+        shares = wanted_shares(self.class_shares, classes, codes, weight)
         cost = self._costs(classes, codes, weight, known)
         self._gamma = self._scale(X, weight)
         with one_blas_thread(rows):
@@ -230,23 +227,10 @@ class TransductiveSVC(Fallback, ClassifierMixin, Estimator):
                 self._keep_supervised(supervised, X, known & (cost > 0.0))
             else:
                 self._settle(X, classes, codes, cost, shares, supervised, weight)
-        self.transduction_ = classes[codes]
-        if not known.all():
-            self.transduction_[~known] = self.predict(X[~known])
+        self.transduction_ = (
+            classes[codes] if known.all() else np.where(known, classes[codes], self.predict(X))
+        )
         return self
-
-    def _wanted(self, classes, codes, weight):
-        if self.class_shares is None:
-            shares = np.bincount(codes, weight, minlength=len(classes))
-        else:
-            shares = np.asarray(self.class_shares, dtype=np.float64)
-        sound = shares.shape == (len(classes),) and (shares >= 0.0).all() and shares.sum() > 0.0
-        if not sound:
-            raise ValueError(
-                f"class_shares={self.class_shares!r} must be {len(classes)} numbers of at least 0,"
-                f" not all 0: one for each of the classes {classes.tolist()[:10]}"
-            )
-        return shares / shares.sum()
 
     def _costs(self, classes, codes, weight, known):
         cost = weight * np.where(known, self.C, self.C_unlabeled)
