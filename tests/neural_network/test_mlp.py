@@ -476,7 +476,9 @@ def test_an_adaptive_rate_falls_without_an_end():
         warnings.simplefilter("error")
         network.fit(X, y, X_val=X, y_val=y)
     assert network.n_iter_ == 12
-    assert network.learning_rate == "adaptive"
+    # Nor where no rate is left to fall.
+    network.set_params(learning_rate="constant").fit(X, y, X_val=X, y_val=y)
+    assert network.n_iter_ == 12
 
 
 def test_warnings_point_at_the_code_that_called():

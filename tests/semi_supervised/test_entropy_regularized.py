@@ -187,6 +187,21 @@ def test_sparse_equals_dense_and_threads_the_same_bits(base):
     np.testing.assert_array_equal(again.predict_proba(X), dense.predict_proba(X))
 
 
+def test_terms_add_up_with_a_balance():
+    X, hidden, _ = hidden_iris()
+    model = EntropyRegularizedClassifier(
+        BASES["softmax"], entropy_weight=0.5, balance_weight=2.0, class_shares=[0.2, 0.3, 0.5]
+    ).fit(X, hidden)
+    open_rows = hidden < 0
+    p, mean = model.predict_proba(X[open_rows]), model.predict_proba(X[open_rows]).mean(axis=0)
+    np.testing.assert_allclose(model.entropies_[-1], -(p * np.log(p)).sum(axis=1).mean(), rtol=1e-8)
+    wanted = np.array([0.2, 0.3, 0.5])
+    total = (~open_rows).sum() * model.supervised_losses_[-1]
+    total += open_rows.sum() * (0.5 * model.entropies_[-1] + 2.0 * wanted @ np.log(wanted / mean))
+    total += 0.5 * np.square(model.estimator_.coef_).sum()
+    np.testing.assert_allclose(model.objective_history_[-1] * len(X), total, rtol=1e-8)
+
+
 def test_balance_keeps_the_shares():
     generator = np.random.default_rng(0)
     X = np.concatenate([generator.normal(0, 1, (40, 2)), generator.normal(1.5, 1, (40, 2))])

@@ -108,7 +108,7 @@ class Turning(Nearest):
 
 def test_labels_are_withdrawn_and_cycles_end():
     X, y = X_LINE[[0, 1, 6, 5]], np.array([0, -1, 1, -1])
-    model = SelfTrainingClassifier(Turning(), relabel=True, max_iter=None).fit(X, y)
+    model = SelfTrainingClassifier(Turning(), relabel=True, max_iter=20).fit(X, y)
     assert model.termination_condition_ == "cycle"
     kept = SelfTrainingClassifier(Turning(), max_iter=None).fit(X, y)
     assert kept.transduction_[-1] == 0

@@ -16,6 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skgen.model_selection import PartiallyLabeledStratifiedKFold, labeled_scorer
 from skgen.semi_supervised import TransductiveSVC
+from skgen.semi_supervised.transductive import KernelSpace, TransductiveProblem
 
 
 @parametrize_with_checks([TransductiveSVC(), TransductiveSVC("linear"), TransductiveSVC("poly")])
@@ -76,6 +77,26 @@ def test_minimum_over_all_labelings(seed, n_free):
             given, y
         )
         np.testing.assert_allclose(model.objective_, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_branch_and_bound_from_any_labels(seed):
+    X, y = few(seed, 6)
+    known, free = np.flatnonzero(y >= 0), np.flatnonzero(y < 0)
+    mean = np.where(y >= 0, 0.0, 1.0 / len(free))
+    signs = np.where(y >= 0, 2.0 * y - 1.0, 0.0)
+    space = KernelSpace(rbf_kernel(X, gamma=0.5), mean)
+    problem = TransductiveProblem(space, signs, np.ones(len(y)), 0.0, 1e-7, 10000)
+    machines = []
+    for labels in itertools.product((-1.0, 1.0), repeat=len(free)):
+        full = signs.copy()
+        full[free] = labels
+        machines.append(problem.solve(full))
+    objectives = np.array([machine.objective for machine in machines])
+    assert len(known) == 4
+    for start in np.argsort(objectives)[[-1, 3, 1, 0]]:
+        found = problem.bound(machines[start])
+        np.testing.assert_allclose(found.objective, objectives.min(), rtol=1e-6)
 
 
 def test_linear_minimum_and_its_constraint():
