@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import sparse
 
+from skgen import semi_supervised
 from skgen.networks.activations import ACTIVATIONS
 from skgen.neural_network.mlp_regressor import LOSSES
 from skgen.solvers.schedules import SCHEDULES
@@ -779,15 +780,7 @@ ARGUMENTS |= {
         argument("estimator", None, 3, "kmeans"),
     ],
 }
-SEMI_SUPERVISED = {
-    "ClusterThenLabel",
-    "EntropyRegularizedClassifier",
-    "LabelPropagation",
-    "LabelSpreading",
-    "LaplacianRegularizedClassifier",
-    "SelfTrainingClassifier",
-    "TransductiveSVC",
-}
+SEMI_SUPERVISED = set(semi_supervised.__all__)
 SUPERVISED = SEMI_SUPERVISED | {
     "GaussianMixtureClassifier",
     "MLPClassifier",
