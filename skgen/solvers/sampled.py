@@ -1,6 +1,7 @@
 """Large dense problems: the Hessian of a sample preconditions gradients of all rows.
 
-    1. solve the problem on a sample of m rows;  2. H = Hessian of the sample there;
+    1. solve the problem on a sample of m rows, unless the start is near;
+    2. H = Hessian of the sample there;
     3. L-BFGS on all rows from there, started at H^-1 instead of a multiple of the identity.
 
 A sample of m rows knows the Hessian of p parameters to about sqrt(p / m), so every pass over all
@@ -21,6 +22,8 @@ SAMPLE_SHARE = 16
 ROWS_PER_COLUMN = 8
 # so many in all.
 SMALLEST_SAMPLE = 4096
+# A start is near where the objective is at most this share of that without its weights.
+NEAR = 0.5
 # A preconditioner ages as the curvature changes on the way. Of the rows of a class, about this
 # share has curvature to speak of, which makes it cheaper.
 CHOSEN_ROWS = 0.3
@@ -47,7 +50,7 @@ def sampled(objective, w, rows, monitor, solve_sample, finish=None):
     size = sample_size(rows.n_rows, rows.n_features)
     warm = size < rows.n_rows
     part = rows.sample(size) if warm else rows
-    if warm and monitor.max_iter > 0:
+    if warm and monitor.max_iter > 0 and not is_near(objective, w, part):
         w = solve_sample(objective, w, part)
     # Passes over all rows that a preconditioner costs.
     price = CHOSEN_ROWS * rows.n_features / 2 * size / rows.n_rows
@@ -59,6 +62,14 @@ def sampled(objective, w, rows, monitor, solve_sample, finish=None):
     if monitor.ended or finish is None:
         return solution
     return finish(objective, solution.params, rows, monitor)
+
+
+def is_near(objective, w, rows):
+    """Whether the weights of a start explain the rows already, so that a sample adds little."""
+    nothing = w.copy()
+    objective.layout.views(nothing)["coef"][...] = 0.0
+    value, bare = (objective.value_and_gradient(at, rows)[0] for at in (w, nothing))
+    return value <= NEAR * bare
 
 
 class WhenSlow:
