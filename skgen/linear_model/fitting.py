@@ -224,7 +224,7 @@ class LinearFit:
         monitor = DescentMonitor(SAMPLE_ITERATIONS, SAMPLE_TOL, UNWATCHED, None)
         if objective.n_parameters**2 * rows.n_rows <= SAMPLE_HESSIAN_WORK:
             return newton(objective, w, rows, monitor).params
-        return sampled(objective, w, rows, monitor, None).params
+        return sampled(objective, w, rows, monitor, self.solve_sample).params
 
     def halt_when_separated(self, value, w):
         """A reason to stop where `w` already separates the classes, else None."""

@@ -22,7 +22,7 @@ SAMPLE_SHARE = 16
 ROWS_PER_COLUMN = 8
 # so many in all.
 SMALLEST_SAMPLE = 4096
-# A start is near where the objective is at most this share of that without its weights.
+# A start is near where the mean loss is at most this share of that without its weights.
 NEAR = 0.5
 # A preconditioner ages as the curvature changes on the way. Of the rows of a class, about this
 # share has curvature to speak of, which makes it cheaper.
@@ -48,9 +48,9 @@ def sampled(objective, w, rows, monitor, solve_sample, finish=None):
     ``finish(objective, w, rows, monitor)``, where given, takes over when convergence is slow.
     """
     size = sample_size(rows.n_rows, rows.n_features)
-    warm = size < rows.n_rows
-    part = rows.sample(size) if warm else rows
-    if warm and monitor.max_iter > 0 and not is_near(objective, w, part):
+    samples = size < rows.n_rows
+    part = rows.sample(size) if samples else rows
+    if samples and monitor.max_iter > 0 and not is_near(objective, w, part):
         w = solve_sample(objective, w, part)
     # Passes over all rows that a preconditioner costs.
     price = CHOSEN_ROWS * rows.n_features / 2 * size / rows.n_rows
@@ -68,8 +68,7 @@ def is_near(objective, w, rows):
     """Whether the weights of a start explain the rows already, so that a sample adds little."""
     nothing = w.copy()
     objective.layout.views(nothing)["coef"][...] = 0.0
-    value, bare = (objective.value_and_gradient(at, rows)[0] for at in (w, nothing))
-    return value <= NEAR * bare
+    return objective.mean_loss(w, rows) <= NEAR * objective.mean_loss(nothing, rows)
 
 
 class WhenSlow:
